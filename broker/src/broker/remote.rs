@@ -1,0 +1,142 @@
+//! The door to other brokers: what the local broker asks of the mesh.
+
+use std::sync::Arc;
+
+use super::Broker;
+use super::matching::TopicRoute;
+use super::publish::PublishError;
+use crate::model::{Destination, Kind, MessageView};
+use crate::net::subscriber::Subscriber;
+use crate::queue::QueueCell;
+
+/// A change of what consumers here want.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The subscription.
+    pub subscriber: Arc<Subscriber>,
+    /// True when it is new, false when it is gone.
+    pub is_new: bool,
+}
+
+/// What the mesh does for the broker. Called from any task; none of it waits.
+pub trait Remote: Send + Sync + std::fmt::Debug {
+    /// The id of this broker.
+    fn bid(&self) -> [u8; 16];
+    /// A subscription came or went.
+    fn interest(&self, change: Wanted);
+    /// Adds the brokers that want a topic.
+    fn topic_interest(&self, name: &str, route: &mut TopicRoute);
+    /// True when another broker has consumers of that very queue, or a route to it was learned.
+    fn knows_queue(&self, name: &str) -> bool;
+    /// True while any reply route is known: names have to be looked up.
+    fn has_reply_routes(&self) -> bool;
+    /// Adds the brokers that await replies under that topic name.
+    fn reply_sids(&self, name: &str, sids: &mut Vec<u16>);
+    /// Notes that replies to that name are awaited here.
+    fn teach_own(&self, kind: Kind, name: &str);
+    /// Sends a topic message to other brokers.
+    fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]);
+    /// Sends a message to a temporary destination of another broker; false when that broker cannot
+    /// be reached.
+    fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool;
+    /// Sends a reply along its learned route; false when there is none and the queue takes it.
+    fn send_on_learned_route(&self, cell: &Arc<QueueCell>, view: &MessageView<'_>) -> bool;
+    /// A queue has messages that no consumer here can take now.
+    fn queue_waits(&self, cell: &Arc<QueueCell>);
+}
+
+impl Broker {
+    pub(super) fn bid(&self) -> [u8; 16] {
+        self.presentation.home
+    }
+
+    pub(super) fn remote(&self) -> Option<&Arc<dyn Remote>> {
+        self.remote.get()
+    }
+
+    pub(super) fn interest_added(&self, subscriber: &Arc<Subscriber>) {
+        if let Some(remote) = self.remote()
+            && !subscriber.filter.kind.is_temporary()
+        {
+            remote.interest(Wanted {
+                subscriber: subscriber.clone(),
+                is_new: true,
+            });
+        }
+    }
+
+    pub(super) fn interest_removed(&self, subscriber: &Arc<Subscriber>) {
+        if let Some(remote) = self.remote()
+            && !subscriber.filter.kind.is_temporary()
+        {
+            remote.interest(Wanted {
+                subscriber: subscriber.clone(),
+                is_new: false,
+            });
+        }
+    }
+
+    pub(super) fn remote_topic_interest(&self, name: &str, route: &mut TopicRoute) {
+        if let Some(remote) = self.remote() {
+            remote.topic_interest(name, route);
+        }
+    }
+
+    pub(super) fn is_known_elsewhere(&self, name: &str) -> bool {
+        self.remote().is_some_and(|remote| remote.knows_queue(name))
+    }
+
+    pub(super) fn has_reply_routes(&self) -> bool {
+        self.remote()
+            .is_some_and(|remote| remote.has_reply_routes())
+    }
+
+    pub(super) fn add_reply_route_sids(&self, name: &str, sids: &mut Vec<u16>) {
+        if let Some(remote) = self.remote() {
+            remote.reply_sids(name, sids);
+        }
+    }
+
+    pub(super) fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]) {
+        if let Some(remote) = self.remote() {
+            remote.forward_topic(view, sids);
+        }
+    }
+
+    pub(super) fn send_to_home(
+        &self,
+        home: [u8; 16],
+        view: &MessageView<'_>,
+    ) -> Result<(), PublishError> {
+        match self.remote() {
+            Some(remote) if remote.send_to_home(home, view) => Ok(()),
+            _ => Err(PublishError::NoSuchTemporary),
+        }
+    }
+
+    pub(super) fn send_on_learned_route(
+        &self,
+        cell: &Arc<QueueCell>,
+        view: &MessageView<'_>,
+    ) -> bool {
+        self.remote()
+            .is_some_and(|remote| remote.send_on_learned_route(cell, view))
+    }
+
+    /// True when the reply-to of a message has a consumer here: by its literal name, or a temporary
+    /// destination of this broker (R12 a).
+    pub(super) fn awaits_reply(&self, kind: Kind, name: &str) -> bool {
+        let is_awaited = match kind {
+            Kind::TempQueue | Kind::TempTopic => self.temporaries.owner(kind, name).is_some(),
+            Kind::Queue => self
+                .queues
+                .find(&Destination::new(kind, name))
+                .is_some_and(|cell| cell.numbers().consumers > 0),
+            Kind::Topic => self.has_literal_topic_subscriber(name),
+        };
+        if is_awaited && let Some(remote) = self.remote() {
+            remote.teach_own(kind, name);
+        }
+        is_awaited
+    }
+}

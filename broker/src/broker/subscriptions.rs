@@ -1,0 +1,195 @@
+//! Subscriptions come and go, lose their right and get it back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Broker;
+use super::queues::WildcardConsumer;
+use crate::clock;
+use crate::model::{Destination, Kind, Message, destination};
+use crate::net::subscriber::Subscriber;
+use crate::queue::Work;
+use crate::queue::state::ConsumerOptions;
+use crate::security::{Identity, Verb};
+use crate::selector::Selector;
+
+/// Why a subscription was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// The user lacks that right.
+    Denied(Verb),
+    /// There are as many destinations as are allowed.
+    TooManyDestinations,
+    /// A temporary destination of somebody else, or none.
+    NotOwner,
+}
+
+impl Broker {
+    /// Checks the rights for one destination or pattern of a SUBSCRIBE.
+    ///
+    /// # Errors
+    /// The user may not read it, or may not make the queue.
+    pub fn check_subscribe(
+        &self,
+        connection: u64,
+        identity: &Identity,
+        filter: &Destination,
+    ) -> Result<(), SubscribeError> {
+        if filter.kind.is_temporary() {
+            let is_owner = self.temporaries.owner(filter.kind, &filter.name) == Some(connection);
+            return if is_owner {
+                Ok(())
+            } else {
+                Err(SubscribeError::NotOwner)
+            };
+        }
+        if !self.may(identity, Verb::Read, filter.kind, &filter.name) {
+            self.metrics.denied.with_label_values(&["read"]).inc();
+            return Err(SubscribeError::Denied(Verb::Read));
+        }
+        let makes_queue = filter.kind == Kind::Queue
+            && !filter.is_pattern()
+            && self.queues.find(filter).is_none()
+            && !self.is_known_elsewhere(&filter.name);
+        if makes_queue && !self.may(identity, Verb::Admin, filter.kind, &filter.name) {
+            self.metrics.denied.with_label_values(&["admin"]).inc();
+            return Err(SubscribeError::Denied(Verb::Admin));
+        }
+        Ok(())
+    }
+
+    /// Makes a subscription active. Its rights were checked.
+    ///
+    /// # Errors
+    /// There is no room for another destination.
+    pub fn subscribe(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        options: &ConsumerOptions,
+        work: &mut Work,
+    ) -> Result<(), SubscribeError> {
+        let filter = &subscriber.filter;
+        let now_ns = clock::monotonic_ns();
+        match filter.kind {
+            Kind::Topic => self.add_topic_subscriber(subscriber),
+            Kind::TempTopic => {
+                self.temporaries.subscribe(&filter.name, subscriber);
+                self.bump_generation();
+            }
+            Kind::Queue if filter.is_pattern() => {
+                let wildcard = WildcardConsumer {
+                    subscriber: subscriber.clone(),
+                    options: options.clone(),
+                };
+                let may_read = |name: &str| self.may_read_now(subscriber, Kind::Queue, name);
+                self.queues.add_wildcard(wildcard, now_ns, may_read, work);
+            }
+            Kind::Queue | Kind::TempQueue => {
+                while !self
+                    .queue(filter, work)
+                    .ok_or(SubscribeError::TooManyDestinations)?
+                    .subscribe(
+                        subscriber.key,
+                        options.clone(),
+                        subscriber.clone(),
+                        now_ns,
+                        work,
+                    )
+                {}
+            }
+        }
+        self.interest_added(subscriber);
+        self.metrics.subscriptions.inc();
+        Ok(())
+    }
+
+    /// Ends a subscription; what it has unacknowledged goes back.
+    pub fn unsubscribe(&self, subscriber: &Arc<Subscriber>, work: &mut Work) {
+        let filter = &subscriber.filter;
+        let now_ns = clock::monotonic_ns();
+        match filter.kind {
+            Kind::Topic => self.remove_topic_subscriber(subscriber),
+            Kind::TempTopic => {
+                self.temporaries.unsubscribe(&filter.name, subscriber);
+                self.bump_generation();
+            }
+            Kind::Queue if filter.is_pattern() => {
+                self.queues.remove_wildcard(subscriber, now_ns, work);
+            }
+            Kind::Queue | Kind::TempQueue => {
+                if let Some(cell) = self.queues.find(filter) {
+                    cell.unsubscribe(subscriber.key, now_ns, work);
+                }
+            }
+        }
+        if subscriber.allowed() {
+            self.interest_removed(subscriber);
+        } else {
+            self.metrics.subscriptions_withdrawn.dec();
+        }
+        self.metrics.subscriptions.dec();
+    }
+
+    /// Copies of what waits in the matching queues, for a browser.
+    #[must_use]
+    pub fn browse(
+        &self,
+        filter: &Destination,
+        selector: Option<&Selector>,
+        limit: usize,
+    ) -> Vec<Message> {
+        let mut found = Vec::new();
+        for cell in self.queues.all() {
+            let own = &cell.destination;
+            if own.kind == filter.kind && destination::matches(&filter.name, &own.name) {
+                found.extend(cell.browse(selector, limit.saturating_sub(found.len())));
+            }
+        }
+        found
+    }
+
+    /// Judges a live subscription by new rules: silent without its right, served again with it.
+    pub fn rejudge(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        identity: &Identity,
+        capacity: u32,
+        work: &mut Work,
+    ) {
+        let filter = &subscriber.filter;
+        let is_allowed =
+            filter.kind.is_temporary() || self.may(identity, Verb::Read, filter.kind, &filter.name);
+        if subscriber.is_allowed.swap(is_allowed, Ordering::AcqRel) == is_allowed {
+            return;
+        }
+        tracing::info!(
+            user = %subscriber.user,
+            destination = %filter,
+            allowed = is_allowed,
+            "right of a live subscription changed"
+        );
+        if is_allowed {
+            self.metrics.subscriptions_withdrawn.dec();
+            self.interest_added(subscriber);
+        } else {
+            self.metrics.subscriptions_withdrawn.inc();
+            self.metrics.denied.with_label_values(&["delivery"]).inc();
+            self.interest_removed(subscriber);
+        }
+        let capacity = if is_allowed { capacity } else { 0 };
+        let cells = if filter.is_pattern() {
+            self.queues.all()
+        } else {
+            self.queues.find(filter).into_iter().collect()
+        };
+        for cell in cells {
+            cell.apply(work, |queue, effects| {
+                queue.set_capacity(
+                    crate::queue::state::ConsumerId(subscriber.key),
+                    capacity,
+                    effects,
+                );
+            });
+        }
+    }
+}

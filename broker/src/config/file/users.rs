@@ -1,0 +1,153 @@
+//! `users.yaml` and `secrets.yaml`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// `users.yaml`: the users of this site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsersFile {
+    /// Format number.
+    pub format: u32,
+    /// The users, by name.
+    pub users: Vec<User>,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// Login name.
+    pub name: String,
+    /// May log in, or not.
+    #[serde(default)]
+    pub state: UserState,
+    /// Groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Rights beside those of the groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<Permission>,
+    /// Password hashes: the current one, then the previous one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verifiers: Vec<String>,
+    /// The certificate that logs in as this user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<UserCertificate>,
+    /// Limits of this user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<UserLimits>,
+}
+
+/// May a user log in?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserState {
+    /// Yes.
+    #[default]
+    Active,
+    /// No; live sessions are closed.
+    Suspended,
+}
+
+/// A right of one user: exactly one of queue and topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permission {
+    /// Pattern of queues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Pattern of topics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// What is allowed or denied.
+    pub operations: Vec<Operation>,
+    /// Allowed, or denied whatever else says.
+    #[serde(default)]
+    pub effect: Effect,
+}
+
+/// What a right is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// Subscribe.
+    Read,
+    /// Send.
+    Write,
+    /// Make queues.
+    Admin,
+}
+
+/// Allow or deny.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effect {
+    /// Allowed.
+    #[default]
+    Allow,
+    /// Denied; wins over everything.
+    Deny,
+}
+
+/// What a client certificate must say; exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserCertificate {
+    /// A URI of its subject alternative names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// Its whole common name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub common_name: Option<String>,
+}
+
+/// Limits of one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserLimits {
+    /// Connections at once; 0 = the broker's limit.
+    #[serde(default)]
+    pub connections: u32,
+}
+
+/// `secrets.yaml`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsFile {
+    /// Format number.
+    pub format: u32,
+    /// Bearer token of `/status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_token: Option<String>,
+    /// Secrets of links, by name.
+    #[serde(default)]
+    pub links: BTreeMap<String, LinkSecret>,
+}
+
+/// The secret of one link.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkSecret {
+    /// A name that is shown beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The password.
+    pub current: String,
+    /// The password before a rotation; still accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+}
+
+impl std::fmt::Debug for SecretsFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SecretsFile(redacted)")
+    }
+}
+
+impl std::fmt::Debug for LinkSecret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("LinkSecret(redacted)")
+    }
+}

@@ -1,0 +1,218 @@
+//! Custody of queue messages (R15–R19): a message has one owner, which forgets it only when
+//! another broker has accepted it.
+//!
+//! One machine per broker. It never waits: queues offer what no local consumer can take, link
+//! readers bring transfers and routed control, timers call [`Event::Tick`]; what it wants done is
+//! in the effects. State is in memory; a message in flight is also still held by its queue, under
+//! the token it was offered with, until [`Effect::Gone`] or [`Effect::Returned`].
+
+mod credit;
+mod event;
+mod incoming;
+mod offer;
+mod outgoing;
+mod owner;
+mod receiver;
+mod refusals;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::ids::{Bid, Epoch, Now};
+use super::messages::Body;
+use credit::{Asked, Grants};
+use incoming::Incoming;
+use outgoing::Stream;
+
+pub use credit::{CREQ_WAIT, GRANT_TTL};
+pub use event::{
+    Candidate, Credit, CreditWanted, CustodyConfig, Effect, Effects, Event, Learned, Offer,
+    Outcome, Placement, QueueName, Refusal, ReturnReason, Returned, SelectorKey, Stay, TransferId,
+};
+pub use offer::{HOLD_MAX, HOLD_MIN, hold};
+pub use refusals::{MAX_NOTES, Refusals};
+
+/// Queues with messages for others are looked at this often (R19).
+pub const SWEEP: Duration = Duration::from_secs(1);
+
+/// What happened so far, for metrics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Transfers whose messages others own now.
+    pub accepted: u64,
+    /// Transfers that others refused.
+    pub refused: u64,
+    /// Transfers sent again.
+    pub resent: u64,
+    /// Messages taken back in doubt.
+    pub in_doubt: u64,
+    /// Of those, accepted by the other broker after all.
+    pub recalled: u64,
+}
+
+/// What is known of another broker.
+#[derive(Debug, Default)]
+struct Peer {
+    epoch: Epoch,
+    is_reachable: bool,
+    learned_frames: usize,
+    learned_bytes: usize,
+}
+
+/// Standing credit used and share of the rotation, of one entry.
+#[derive(Debug, Default)]
+struct Outlet {
+    standing: u32,
+    pass: u64,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Custody {
+    config: CustodyConfig,
+    peers: BTreeMap<Bid, Peer>,
+    /// By destination and persistence.
+    streams: BTreeMap<(Bid, bool), Stream>,
+    last_stream: u32,
+    outlets: BTreeMap<(Bid, u64), Outlet>,
+    /// Where the rotation stands.
+    pass_floor: u64,
+    asked: Asked,
+    /// By owner, epoch and number of the stream.
+    incoming: BTreeMap<(Bid, u64, u32), Incoming>,
+    reorder_bytes: usize,
+    grants: Grants,
+    /// Queues with a message that stayed at its last offer.
+    waiting: BTreeSet<QueueName>,
+    sweep_at: Now,
+    counters: Counters,
+}
+
+impl Custody {
+    /// Nothing owed to anybody.
+    #[must_use]
+    pub fn new(config: CustodyConfig, now: Now) -> Self {
+        Self {
+            config,
+            peers: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            last_stream: 0,
+            outlets: BTreeMap::new(),
+            pass_floor: 0,
+            asked: Asked::default(),
+            incoming: BTreeMap::new(),
+            reorder_bytes: 0,
+            grants: Grants::default(),
+            waiting: BTreeSet::new(),
+            sweep_at: now.plus(SWEEP),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Applies what can change live: the doubt times and the size of the reorder buffers.
+    pub fn set_config(&mut self, config: CustodyConfig) {
+        self.config = config;
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Everything but offers.
+    pub fn handle(&mut self, event: Event<'_>, now: Now, out: &mut Effects) {
+        match event {
+            Event::Transfer { head, envelope, expires } => {
+                self.on_transfer(head, envelope, expires, now, out);
+            }
+            Event::Outcomes(outcomes) => self.on_outcomes(outcomes, now, out),
+            Event::Routed { from, body } => self.on_routed(from, body, now, out),
+            Event::Grant { request, free } => {
+                let body = self.grants.grant(self.config.own, &request, free, now);
+                out.push(Effect::Route { to: request.from, body });
+            }
+            Event::Peer { bid, epoch, is_reachable } => {
+                self.on_peer(bid, epoch, is_reachable, now, out);
+            }
+            Event::Generation => self.streams.values_mut().for_each(|s| s.nudge(now, out)),
+            Event::RingFree => self.look_at_all(out),
+            Event::QueueServed(queue) => {
+                self.waiting.remove(&queue);
+                let send = |to, body| out.push(Effect::Route { to, body });
+                self.asked.give_back(&queue, now, send);
+            }
+            Event::ConsumersGone(queue) => {
+                self.grants.withdraw(&queue, |to, body| out.push(Effect::Route { to, body }));
+            }
+            Event::Purged(bid) => self.on_purged(bid),
+            Event::Tick => self.on_tick(now, out),
+        }
+        self.count_resent();
+    }
+
+    /// When [`Event::Tick`] is wanted next.
+    #[must_use]
+    pub fn deadline(&self) -> Now {
+        let streams = self.streams.iter().filter_map(|((_, is_persistent), stream)| {
+            stream.deadline().or_else(|| self.doubt_end(stream, *is_persistent))
+        });
+        let incoming = self.incoming.values().filter_map(Incoming::deadline);
+        let asked = self.asked.deadline();
+        streams.chain(incoming).chain(asked).fold(self.sweep_at, Now::min)
+    }
+
+    fn on_routed(&mut self, from: Bid, body: Body, now: Now, out: &mut Effects) {
+        match body {
+            Body::Creq(request) => out.push(Effect::CreditWanted(CreditWanted {
+                from,
+                queue: QueueName::from(request.queue),
+                key: credit::own_key(&request.property, request.value),
+                want: request.want,
+            })),
+            Body::Cgrant(answer) => {
+                if let Some(queue) = self.asked.granted(from, &answer, now) {
+                    out.push(Effect::Look(queue));
+                }
+            }
+            Body::Xack(ack) => self.on_ack(from, &ack, now, out),
+            Body::Xrel(release) => {
+                if credit::is_granted_by(self.config.own, from, release.grant) {
+                    self.grants.released(from, release, now);
+                } else {
+                    self.asked.withdrawn(from, release.grant);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_tick(&mut self, now: Now, out: &mut Effects) {
+        self.end_doubts(now, out);
+        self.streams.values_mut().for_each(|stream| stream.tick(now, out));
+        self.asked.tick(now, |queue| out.push(Effect::Look(queue.clone())));
+        self.tick_incoming(now, out);
+        if now >= self.sweep_at {
+            self.sweep_at = now.plus(SWEEP);
+            self.grants.drop_old(now);
+            self.look_at_all(out);
+        }
+    }
+
+    /// Rule: R19. What stays again is put back by its offer.
+    fn look_at_all(&mut self, out: &mut Effects) {
+        out.extend(std::mem::take(&mut self.waiting).into_iter().map(Effect::Look));
+    }
+
+    fn is_reachable(&self, bid: Bid) -> bool {
+        self.peers.get(&bid).is_some_and(|peer| peer.is_reachable)
+    }
+
+    fn count_resent(&mut self) {
+        let resent = self.streams.values_mut().map(|stream| std::mem::take(&mut stream.resent));
+        self.counters.resent += resent.sum::<u64>();
+    }
+}

@@ -1,0 +1,432 @@
+//! Every metric of the broker: names, help texts, and the handles that count.
+//!
+//! Handles are resolved once. Destinations, clients, users and addresses are never labels.
+
+use prometheus::{
+    Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// All metrics that are not those of one link.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Open client connections.
+    pub connections: IntGauge,
+    /// Client connections accepted.
+    pub connections_total: IntCounter,
+    /// Connections refused or closed before login, by reason.
+    pub connections_refused: IntCounterVec,
+    /// Logins that failed.
+    pub login_failures: IntCounter,
+    /// Live subscriptions.
+    pub subscriptions: IntGauge,
+    /// Destinations with state, by kind.
+    pub destinations: IntGaugeVec,
+    /// Messages accepted from clients.
+    pub messages_in: IntCounter,
+    /// Messages handed to clients.
+    pub messages_out: IntCounter,
+    /// Messages dropped, by reason.
+    pub messages_dropped: IntCounterVec,
+    /// Requests refused for lack of a right, by verb.
+    pub denied: IntCounterVec,
+    /// Subscriptions that lost their right and are silent.
+    pub subscriptions_withdrawn: IntGauge,
+    /// Frames that broke a rule, by error.
+    pub frame_errors: IntCounterVec,
+    /// Messages that wait in queues.
+    pub queue_messages: IntGauge,
+    /// Bytes that wait in queues.
+    pub queue_bytes: IntGauge,
+    /// Messages moved to dead letters, by reason.
+    pub dead_letters: IntCounterVec,
+    /// Configuration in force.
+    pub config_info: IntGaugeVec,
+    /// 1 when the last reload was applied.
+    pub config_reload_successful: IntGauge,
+    /// Resident memory of the process.
+    pub memory_bytes: IntGauge,
+    /// Sites of the network, by whether they can be reached.
+    pub mesh_sites: IntGaugeVec,
+    /// Links refused, by reason.
+    pub mesh_refusals: IntCounterVec,
+    /// Link connections that ended, by reason.
+    pub mesh_disconnects: IntCounterVec,
+    /// Messages dropped in the mesh, by reason.
+    pub mesh_dropped: IntCounterVec,
+    /// Transfers between queues of brokers, by result.
+    pub mesh_transfers: IntCounterVec,
+    /// Interest entries, by source.
+    pub mesh_interest: IntGaugeVec,
+    /// Reply routes learned.
+    pub mesh_learned_routes: IntGauge,
+    /// Messages that wait for a route.
+    pub mesh_limbo_messages: IntGauge,
+    /// Shortest-path runs.
+    pub mesh_spf_runs: IntCounter,
+    /// One series set per link.
+    pub links: LinkMetrics,
+}
+
+/// The series of links; label `link` and `peer` on each.
+#[derive(Debug)]
+pub struct LinkMetrics {
+    /// 1 while up.
+    pub up: IntGaugeVec,
+    /// Always 1: the state and its reason.
+    pub state_info: IntGaugeVec,
+    /// Times the link came up.
+    pub connects: IntCounterVec,
+    /// When it last came up.
+    pub last_connect: IntGaugeVec,
+    /// Round-trip times.
+    pub rtt: prometheus::HistogramVec,
+    /// Messages, by direction and kind.
+    pub messages: IntCounterVec,
+    /// Bytes, by direction.
+    pub bytes: IntCounterVec,
+    /// Messages in the ring.
+    pub pending_messages: IntGaugeVec,
+    /// Bytes in the ring.
+    pub pending_bytes: IntGaugeVec,
+    /// Messages sent again after a death.
+    pub resent: IntCounterVec,
+    /// Messages dropped because of this link, by reason.
+    pub dropped: IntCounterVec,
+    /// Duplicates removed.
+    pub duplicates: IntCounterVec,
+    /// Seconds with the ring three quarters full.
+    pub stalled_seconds: IntCounterVec,
+}
+
+struct Builder {
+    registry: Registry,
+}
+
+impl Builder {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, collector: &C) {
+        // Names are unique constants of this file; a clash shows in the test below.
+        let registered = self.registry.register(Box::new(collector.clone()));
+        debug_assert!(registered.is_ok(), "metric registered twice");
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        let counter = IntCounter::new(name, help).unwrap_or_else(|error| unusable(name, &error));
+        self.add(&counter);
+        counter
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        let gauge = IntGauge::new(name, help).unwrap_or_else(|error| unusable(name, &error));
+        self.add(&gauge);
+        gauge
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        let counters = IntCounterVec::new(Opts::new(name, help), labels)
+            .unwrap_or_else(|error| unusable(name, &error));
+        self.add(&counters);
+        counters
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)
+            .unwrap_or_else(|error| unusable(name, &error));
+        self.add(&gauges);
+        gauges
+    }
+
+    fn links(&self) -> LinkMetrics {
+        const LINK: [&str; 2] = ["link", "peer"];
+        let rtt = prometheus::HistogramVec::new(
+            prometheus::HistogramOpts::new("causeway_link_rtt_seconds", "PING to PONG.")
+                .buckets(vec![0.002, 0.02, 0.1, 0.4]),
+            &LINK,
+        )
+        .unwrap_or_else(|error| unusable("causeway_link_rtt_seconds", &error));
+        self.add(&rtt);
+        LinkMetrics {
+            up: self.gauges("causeway_link_up", "1 while the link is up.", &LINK),
+            state_info: self.gauges(
+                "causeway_link_state_info",
+                "Always 1: the link's state and its reason.",
+                &["link", "peer", "state", "reason"],
+            ),
+            connects: self.counters(
+                "causeway_link_connects_total",
+                "Times the link came up.",
+                &LINK,
+            ),
+            last_connect: self.gauges(
+                "causeway_link_last_connect_timestamp_seconds",
+                "When the link last came up.",
+                &LINK,
+            ),
+            rtt,
+            messages: self.counters(
+                "causeway_link_messages_total",
+                "Messages sent (out) or received (in) over the link.",
+                &["link", "peer", "direction", "kind"],
+            ),
+            bytes: self.counters(
+                "causeway_link_bytes_total",
+                "Bytes above TLS.",
+                &["link", "peer", "direction"],
+            ),
+            pending_messages: self.gauges(
+                "causeway_link_pending_messages",
+                "Messages unsent or unacknowledged.",
+                &LINK,
+            ),
+            pending_bytes: self.gauges(
+                "causeway_link_pending_bytes",
+                "Bytes unsent or unacknowledged.",
+                &LINK,
+            ),
+            resent: self.counters(
+                "causeway_link_resent_messages_total",
+                "Messages unacknowledged when the link died, sent anew.",
+                &LINK,
+            ),
+            dropped: self.counters(
+                "causeway_link_dropped_messages_total",
+                "Messages dropped because of this link.",
+                &["link", "peer", "reason"],
+            ),
+            duplicates: self.counters(
+                "causeway_link_duplicates_suppressed_total",
+                "Second copies that arrived over this link and were removed.",
+                &LINK,
+            ),
+            stalled_seconds: self.counters(
+                "causeway_link_stalled_seconds_total",
+                "Seconds with the ring at least three quarters full.",
+                &LINK,
+            ),
+        }
+    }
+}
+
+/// Names and labels are constants that a test builds; a bad one ends the process at its start.
+fn unusable<T>(name: &str, error: &prometheus::Error) -> T {
+    tracing::error!(name, %error, "metric cannot be made");
+    std::process::abort()
+}
+
+impl Metrics {
+    /// All metrics at 0.
+    #[must_use]
+    pub fn new() -> Self {
+        let b = Builder {
+            registry: Registry::new(),
+        };
+        Self {
+            connections: b.gauge("causeway_connections", "Open client connections."),
+            connections_total: b
+                .counter("causeway_connections_total", "Client connections accepted."),
+            connections_refused: b.counters(
+                "causeway_connections_refused_total",
+                "Connections refused or closed before login.",
+                &["reason"],
+            ),
+            login_failures: b.counter("causeway_login_failures_total", "Logins that failed."),
+            subscriptions: b.gauge("causeway_subscriptions", "Live subscriptions."),
+            destinations: b.gauges(
+                "causeway_destinations",
+                "Destinations with state.",
+                &["kind"],
+            ),
+            messages_in: b.counter(
+                "causeway_messages_in_total",
+                "Messages accepted from clients.",
+            ),
+            messages_out: b.counter("causeway_messages_out_total", "Messages handed to clients."),
+            messages_dropped: b.counters(
+                "causeway_messages_dropped_total",
+                "Messages dropped.",
+                &["reason"],
+            ),
+            denied: b.counters(
+                "causeway_denied_total",
+                "Requests and deliveries refused for lack of a right.",
+                &["verb"],
+            ),
+            subscriptions_withdrawn: b.gauge(
+                "causeway_subscriptions_withdrawn",
+                "Subscriptions that lost their right to read and are silent.",
+            ),
+            frame_errors: b.counters(
+                "causeway_frame_errors_total",
+                "Frames that broke a rule of the protocol.",
+                &["error"],
+            ),
+            queue_messages: b.gauge("causeway_queue_messages", "Messages in queues."),
+            queue_bytes: b.gauge("causeway_queue_bytes", "Bytes of messages in queues."),
+            dead_letters: b.counters(
+                "causeway_dead_letters_total",
+                "Messages that left their queue for the dead letters.",
+                &["reason"],
+            ),
+            config_info: b.gauges("causeway_config_info", "Configuration in force.", &["hash"]),
+            config_reload_successful: b.gauge(
+                "causeway_config_last_reload_successful",
+                "1 when the last reload was applied.",
+            ),
+            memory_bytes: b.gauge("process_resident_memory_bytes", "Resident memory."),
+            mesh_sites: b.gauges(
+                "causeway_mesh_sites",
+                "Other sites of the network.",
+                &["state"],
+            ),
+            mesh_refusals: b.counters(
+                "causeway_mesh_refusals_total",
+                "Link handshakes refused, given and received.",
+                &["reason"],
+            ),
+            mesh_disconnects: b.counters(
+                "causeway_mesh_disconnects_total",
+                "Link connections that ended.",
+                &["reason"],
+            ),
+            mesh_dropped: b.counters(
+                "causeway_mesh_dropped_messages_total",
+                "Messages dropped between brokers.",
+                &["reason"],
+            ),
+            mesh_transfers: b.counters(
+                "causeway_mesh_transfers_total",
+                "Queue messages handed to other brokers.",
+                &["result"],
+            ),
+            mesh_interest: b.gauges(
+                "causeway_mesh_interest_entries",
+                "Interest entries.",
+                &["source"],
+            ),
+            mesh_learned_routes: b.gauge("causeway_mesh_learned_routes", "Reply routes learned."),
+            mesh_limbo_messages: b
+                .gauge("causeway_mesh_limbo_messages", "Messages without a route."),
+            mesh_spf_runs: b.counter("causeway_mesh_spf_runs_total", "Shortest-path runs."),
+            links: b.links(),
+            registry: b.registry,
+        }
+    }
+
+    /// The text that `/metrics` answers.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics cannot be rendered");
+        }
+        text
+    }
+
+    /// Makes the applied hash the only one shown.
+    pub fn show_config(&self, hash: &str) {
+        self.config_info.reset();
+        self.config_info.with_label_values(&[hash]).set(1);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LinkMetrics {
+    /// Makes every series of a link exist at 0.
+    pub fn add_link(&self, link: &str, peer: &str) {
+        let labels = [link, peer];
+        for gauge in [
+            &self.up,
+            &self.last_connect,
+            &self.pending_messages,
+            &self.pending_bytes,
+        ] {
+            gauge.with_label_values(&labels).set(0);
+        }
+        for counter in [
+            &self.connects,
+            &self.resent,
+            &self.duplicates,
+            &self.stalled_seconds,
+        ] {
+            counter.with_label_values(&labels).inc_by(0);
+        }
+        self.rtt.with_label_values(&labels);
+        for direction in ["in", "out"] {
+            self.bytes
+                .with_label_values(&[link, peer, direction])
+                .inc_by(0);
+            for kind in ["topic", "queue"] {
+                self.messages
+                    .with_label_values(&[link, peer, direction, kind])
+                    .inc_by(0);
+            }
+        }
+        for reason in ["link_full", "expired", "too_large"] {
+            self.dropped
+                .with_label_values(&[link, peer, reason])
+                .inc_by(0);
+        }
+    }
+
+    /// Removes every series of a link.
+    pub fn remove_link(&self, link: &str, peer: &str) {
+        let labels = [link, peer];
+        // Each removal may find nothing: a series exists only once it was used.
+        for gauge in [
+            &self.up,
+            &self.last_connect,
+            &self.pending_messages,
+            &self.pending_bytes,
+        ] {
+            let _ = gauge.remove_label_values(&labels);
+        }
+        for counter in [
+            &self.connects,
+            &self.resent,
+            &self.duplicates,
+            &self.stalled_seconds,
+        ] {
+            let _ = counter.remove_label_values(&labels);
+        }
+        let _ = self.rtt.remove_label_values(&labels);
+        for direction in ["in", "out"] {
+            let _ = self.bytes.remove_label_values(&[link, peer, direction]);
+            for kind in ["topic", "queue"] {
+                let _ = self
+                    .messages
+                    .remove_label_values(&[link, peer, direction, kind]);
+            }
+        }
+        for reason in ["link_full", "expired", "too_large"] {
+            let _ = self.dropped.remove_label_values(&[link, peer, reason]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Metrics;
+
+    #[test]
+    fn a_removed_link_leaves_no_series() {
+        let metrics = Metrics::new();
+        metrics.links.add_link("ie-uk", "uk");
+        let with = String::from_utf8(metrics.render()).unwrap_or_default();
+        let series = with
+            .lines()
+            .filter(|line| line.contains("link=\"ie-uk\""))
+            .count();
+        assert_eq!(
+            series, 24,
+            "25 with the state, which is set by the link itself"
+        );
+        metrics.links.remove_link("ie-uk", "uk");
+        let without = String::from_utf8(metrics.render()).unwrap_or_default();
+        assert!(!without.contains("ie-uk"), "{without}");
+    }
+}

@@ -1,0 +1,279 @@
+//! Listeners for clients: opened, moved and closed while the broker runs.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use arc_swap::ArcSwapOption;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{Reader, Shared, Writer, serve};
+use super::tls;
+use crate::broker::connections::OpenGuard;
+use crate::config::Config;
+
+const BACKLOG: i32 = 4096;
+
+/// The open listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    shared: Shared,
+    open: BTreeMap<&'static str, (SocketAddr, CancellationToken)>,
+    tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+}
+
+/// Binds a port; `::` takes both families.
+///
+/// # Errors
+/// The address does not parse, or the port is taken.
+pub fn bind(host: &str, port: u16) -> anyhow::Result<TcpListener> {
+    let address: IpAddr = host
+        .parse()
+        .with_context(|| format!("{host} is not an address"))?;
+    let address = SocketAddr::new(address, port);
+    let make = || -> io::Result<TcpListener> {
+        let domain = if address.is_ipv6() {
+            Domain::IPV6
+        } else {
+            Domain::IPV4
+        };
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into())
+    };
+    make().with_context(|| format!("cannot listen on {address}"))
+}
+
+impl Listeners {
+    /// None open yet.
+    #[must_use]
+    pub fn new(shared: Shared) -> Self {
+        Self {
+            shared,
+            open: BTreeMap::new(),
+            tls: Arc::default(),
+        }
+    }
+
+    /// Makes the open listeners those of the configuration. Nothing is closed when something that
+    /// is new cannot be opened.
+    ///
+    /// # Errors
+    /// A port is taken, or the certificate cannot be used.
+    pub fn apply(&mut self, config: &Config) -> anyhow::Result<()> {
+        let listeners = &config.broker.listeners;
+        let wanted: BTreeMap<&'static str, SocketAddr> = [
+            ("stomp", &listeners.stomp),
+            ("stomp_tls", &listeners.stomp_tls),
+        ]
+        .into_iter()
+        .filter_map(|(name, listener)| {
+            let listener = listener.as_ref()?;
+            Some((
+                name,
+                SocketAddr::new(listener.bind.parse().ok()?, listener.port),
+            ))
+        })
+        .collect();
+        if wanted.contains_key("stomp_tls") {
+            self.tls.store(Some(server_config(config)?));
+        }
+        let mut opened = Vec::new();
+        for (name, address) in &wanted {
+            if self
+                .open
+                .get(name)
+                .is_none_or(|(current, _)| current != address)
+            {
+                opened.push((
+                    *name,
+                    *address,
+                    bind(&address.ip().to_string(), address.port())?,
+                ));
+            }
+        }
+        self.open.retain(|name, (address, cancel)| {
+            let stays = wanted.get(name) == Some(address);
+            if !stays {
+                tracing::info!(listener = name, %address, "listener closed");
+                cancel.cancel();
+            }
+            stays
+        });
+        for (name, address, listener) in opened {
+            let cancel = self.shared.cancel.child_token();
+            tracing::info!(listener = name, %address, "listening");
+            let tls = (name == "stomp_tls").then(|| self.tls.clone());
+            tokio::spawn(accept(listener, self.shared.clone(), tls, cancel.clone()));
+            self.open.insert(name, (address, cancel));
+        }
+        Ok(())
+    }
+
+    /// Stops accepting.
+    pub fn close(&mut self) {
+        for (_, (_, cancel)) in std::mem::take(&mut self.open) {
+            cancel.cancel();
+        }
+    }
+
+    /// Names and addresses.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.open
+            .iter()
+            .map(|(name, (address, _))| (*name, *address))
+            .collect()
+    }
+}
+
+fn server_config(config: &Config) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let tls = config
+        .broker
+        .tls
+        .as_ref()
+        .context("a TLS listener needs tls")?;
+    let file = |path: &String| {
+        config
+            .others
+            .get(path)
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    };
+    let identity = tls::identity(file(&tls.certificate), file(&tls.key))?;
+    let roots = tls
+        .client_trust_bundle
+        .as_ref()
+        .map(|path| tls::roots(file(path)))
+        .transpose()?;
+    Ok(tls::server(&identity, roots)?)
+}
+
+async fn accept(
+    listener: TcpListener,
+    shared: Shared,
+    tls: Option<Arc<ArcSwapOption<rustls::ServerConfig>>>,
+    cancel: CancellationToken,
+) {
+    let mut pause = Duration::from_millis(10);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                pause = Duration::from_millis(10);
+                admit(
+                    &shared,
+                    stream,
+                    address,
+                    tls.as_ref().and_then(|tls| tls.load_full()),
+                );
+            }
+            Err(error) => {
+                // Out of descriptors: those who are connected go on, the backlog holds the rest.
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        }
+    }
+}
+
+fn admit(
+    shared: &Shared,
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) {
+    let broker = &shared.broker;
+    let limits = broker.config().limits.clone();
+    let (open, before_login) = broker.connections.counts();
+    let refused = if open >= limits.connections {
+        Some("too_many")
+    } else if before_login >= limits.pre_auth_connections {
+        Some("too_many_before_login")
+    } else {
+        None
+    };
+    if let Some(reason) = refused {
+        broker
+            .metrics
+            .connections_refused
+            .with_label_values(&[reason])
+            .inc();
+        return;
+    }
+    broker.metrics.connections_total.inc();
+    broker.metrics.connections.set(i64::from(open) + 1);
+    let guard = broker.connections.open();
+    // Without it small replies wait for the peer's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let (shared, address) = (shared.clone(), address.to_string());
+    let deadline = limits.pre_auth_deadline.duration();
+    tokio::spawn(async move {
+        match tls {
+            None => {
+                let stream = Arc::new(stream);
+                serve(
+                    shared,
+                    Reader::Plain(stream.clone()),
+                    Writer::Plain(stream),
+                    address,
+                    guard,
+                )
+                .await;
+            }
+            Some(config) => serve_tls(shared, stream, config, address, guard, deadline).await,
+        }
+    });
+}
+
+async fn serve_tls(
+    shared: Shared,
+    stream: TcpStream,
+    config: Arc<rustls::ServerConfig>,
+    address: String,
+    guard: OpenGuard,
+    deadline: Duration,
+) {
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    match tokio::time::timeout(deadline, handshake).await {
+        Ok(Ok(stream)) => {
+            let (reader, writer) = tokio::io::split(stream);
+            let reader = Reader::Tls(reader, vec![0; 16 << 10]);
+            serve(shared, reader, Writer::Tls(writer), address, guard).await;
+        }
+        Ok(Err(error)) => {
+            shared
+                .broker
+                .metrics
+                .connections_refused
+                .with_label_values(&["tls"])
+                .inc();
+            tracing::debug!(%error, address, "TLS handshake failed");
+        }
+        Err(_) => {
+            shared
+                .broker
+                .metrics
+                .connections_refused
+                .with_label_values(&["login_deadline"])
+                .inc();
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Sockets of clients: accept, read, write. What the bytes mean is decided elsewhere.
+
+pub mod connection;
+pub mod listener;
+pub mod outbound;
+pub mod sink;
+pub mod subscriber;
+pub mod tls;
+pub mod unacked;

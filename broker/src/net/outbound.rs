@@ -1,0 +1,467 @@
+//! What waits to be written to one client: appended by whoever publishes, flushed by whoever gets
+//! there first.
+//!
+//! A publisher's task appends a frame under the lock and, on a plain socket, writes it out itself
+//! after its read batch; nobody has to be woken for that. When the socket is full, or encrypted,
+//! the connection's own writer task takes over. There is one writer at any time, so frames never
+//! interleave. No system call happens under the lock.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use super::unacked::{Delivered, Unacked};
+use crate::queue::QueueCell;
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Append {
+    /// The frame waits to be written.
+    Queued,
+    /// The frame, or older ones in its place, were dropped: the client reads too slowly.
+    Dropped,
+    /// The connection is gone.
+    Closed,
+}
+
+/// What a flush came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flush {
+    /// Nothing is left.
+    Done,
+    /// The socket takes no more at the moment.
+    WouldBlock,
+    /// Another task is writing and will see what was appended.
+    Busy,
+    /// The peer is gone.
+    Broken,
+}
+
+/// A message of a queue whose frame ends at `end` of the stream: done with once it is written.
+#[derive(Debug)]
+pub struct AutoAck {
+    end: u64,
+    /// The queue.
+    pub queue: Arc<QueueCell>,
+    /// The consumer in it.
+    pub consumer: u64,
+    /// The number of the message in it.
+    pub seq: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Appended, not yet taken by a writer.
+    pending: Vec<u8>,
+    /// Taken by a writer, and how much of it is written.
+    writing: Vec<u8>,
+    written: usize,
+    is_flushing: bool,
+    is_closed: bool,
+    /// Ends of frames in `pending`, with whether it may be dropped; only kept while there is enough
+    /// pending that dropping could come.
+    marks: VecDeque<(usize, bool)>,
+    appended_total: u64,
+    flushed_total: u64,
+    auto_acks: VecDeque<AutoAck>,
+    unacked: Unacked,
+    last_progress_ns: u64,
+}
+
+/// The way out to one client connection.
+#[derive(Debug)]
+pub struct Outbound {
+    /// Unique within the broker's life.
+    pub connection: u64,
+    /// Guards all that waits; taken for copies only, never across a system call.
+    state: Mutex<State>,
+    socket: OnceLock<Arc<TcpStream>>,
+    wake: Notify,
+    limit: AtomicU64,
+    dropped: AtomicU64,
+    is_gone: AtomicBool,
+    is_dirty: AtomicBool,
+    beat_ms: AtomicU64,
+}
+
+const KEEP_CAPACITY: usize = 64 * 1024;
+
+impl Outbound {
+    /// An empty way out that holds at most `limit` bytes.
+    #[must_use]
+    pub fn new(connection: u64, limit: usize) -> Self {
+        Self {
+            connection,
+            state: Mutex::default(),
+            socket: OnceLock::new(),
+            wake: Notify::new(),
+            limit: AtomicU64::new(limit as u64),
+            dropped: AtomicU64::new(0),
+            is_gone: AtomicBool::new(false),
+            is_dirty: AtomicBool::new(false),
+            beat_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Lets publishers write to a plain socket themselves.
+    pub fn attach_socket(&self, socket: Arc<TcpStream>) {
+        // A second attach cannot happen: a connection attaches once, before anybody knows it.
+        let _ = self.socket.set(socket);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends a frame that must not be dropped (replies, receipts, queue messages in ack modes).
+    pub fn push(&self, parts: &[&[u8]]) -> Append {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Append::Closed;
+        }
+        append(&mut state, parts, false);
+        Append::Queued
+    }
+
+    /// Appends a topic message; when the limit is reached the oldest droppable frames go first.
+    pub fn push_droppable(&self, parts: &[&[u8]]) -> Append {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Append::Closed;
+        }
+        let limit = usize::try_from(self.limit.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let size: usize = parts.iter().map(|part| part.len()).sum();
+        let mut outcome = Append::Queued;
+        if state.pending.len() + size > limit && !state.pending.is_empty() {
+            let dropped = drop_oldest(&mut state, limit - limit / 4);
+            self.dropped.fetch_add(dropped, Ordering::Relaxed);
+            outcome = Append::Dropped;
+        }
+        append(&mut state, parts, true);
+        outcome
+    }
+
+    /// Appends a message that the client has to acknowledge; `encode` is given the token to name.
+    pub fn push_acked(
+        &self,
+        delivered: Delivered,
+        encode: impl FnOnce(u64, &mut Vec<u8>),
+    ) -> Append {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Append::Closed;
+        }
+        let token = state.unacked.add(delivered);
+        let before = state.pending.len();
+        encode(token, &mut state.pending);
+        finish_append(&mut state, before, false);
+        Append::Queued
+    }
+
+    /// Appends a queue message of a consumer in ack mode `auto`: it counts as acknowledged when its
+    /// last byte was written.
+    pub fn push_auto(
+        &self,
+        parts: &[&[u8]],
+        queue: Arc<QueueCell>,
+        consumer: u64,
+        seq: u64,
+    ) -> Append {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Append::Closed;
+        }
+        append(&mut state, parts, false);
+        let end = state.appended_total;
+        state.auto_acks.push_back(AutoAck {
+            end,
+            queue,
+            consumer,
+            seq,
+        });
+        Append::Queued
+    }
+
+    /// Works on what the client has not acknowledged.
+    pub fn with_unacked<R>(&self, work: impl FnOnce(&mut Unacked) -> R) -> R {
+        work(&mut self.lock().unacked)
+    }
+
+    /// Bytes that wait.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        let state = self.lock();
+        state.pending.len() + state.writing.len() - state.written
+    }
+
+    /// Frames dropped because the client read too slowly.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Changes the limit from the next append on.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit as u64, Ordering::Relaxed);
+    }
+
+    /// When bytes were last taken by the socket; 0 when nothing waits.
+    #[must_use]
+    pub fn waiting_since_ns(&self) -> u64 {
+        let state = self.lock();
+        if state.pending.is_empty() && state.written == state.writing.len() {
+            0
+        } else {
+            state.last_progress_ns
+        }
+    }
+
+    /// How often something has to be sent, in milliseconds; 0 = never.
+    #[must_use]
+    pub fn beat_ms(&self) -> u64 {
+        self.beat_ms.load(Ordering::Relaxed)
+    }
+
+    /// Sets how often something has to be sent.
+    pub fn set_beat_ms(&self, beat_ms: u64) {
+        self.beat_ms.store(beat_ms, Ordering::Relaxed);
+    }
+
+    /// Wakes the connection's own writer.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until somebody wakes the writer.
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// True once the connection is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
+    }
+
+    /// Closes: nothing more is taken. Returns the messages whose frames were not written whole, so
+    /// that they go back to their queues.
+    pub fn close(&self) -> Vec<AutoAck> {
+        self.is_gone.store(true, Ordering::Release);
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.pending = Vec::new();
+        state.marks = VecDeque::new();
+        self.wake.notify_one();
+        state.auto_acks.drain(..).collect()
+    }
+
+    /// Claims the duty to flush; false when somebody has it. Whoever has it calls `flush_or_wake`,
+    /// which sees everything appended before it began.
+    pub fn mark_dirty(&self) -> bool {
+        !self.is_dirty.swap(true, Ordering::AcqRel)
+    }
+
+    /// Flushes from a publisher's task if that can be done at once, else wakes the own writer.
+    pub fn flush_or_wake(&self, done: &mut Vec<AutoAck>, now_ns: u64) {
+        self.is_dirty.store(false, Ordering::Release);
+        match self.socket.get() {
+            Some(socket) => {
+                if self.flush(socket, done, now_ns) == Flush::WouldBlock {
+                    self.wake();
+                }
+            }
+            None => self.wake(),
+        }
+    }
+
+    /// Writes what waits until the socket is full. Messages of mode `auto` that are written whole
+    /// are put into `done`.
+    pub fn flush(&self, socket: &TcpStream, done: &mut Vec<AutoAck>, now_ns: u64) -> Flush {
+        loop {
+            let Some((chunk, from)) = (match self.take_chunk(now_ns) {
+                Ok(chunk) => chunk,
+                Err(flush) => return flush,
+            }) else {
+                return Flush::Done;
+            };
+            let result = socket.try_write(&chunk[from..]);
+            match self.give_back(chunk, from, &result, done, now_ns) {
+                Flush::Done => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The next bytes to write, for a writer that has the stream to itself.
+    ///
+    /// # Errors
+    /// Another task is writing, or the connection is closed.
+    pub fn take_chunk(&self, now_ns: u64) -> Result<Option<(Vec<u8>, usize)>, Flush> {
+        let mut state = self.lock();
+        if state.is_flushing {
+            return Err(Flush::Busy);
+        }
+        if state.written == state.writing.len() {
+            state.writing.clear();
+            state.written = 0;
+            if state.pending.is_empty() {
+                return Ok(None);
+            }
+            let State {
+                pending, writing, ..
+            } = &mut *state;
+            std::mem::swap(pending, writing);
+            state.marks.clear();
+            state.last_progress_ns = now_ns;
+        }
+        state.is_flushing = true;
+        Ok(Some((std::mem::take(&mut state.writing), state.written)))
+    }
+
+    /// Returns a chunk after a write from its offset `from`.
+    pub fn give_back(
+        &self,
+        mut chunk: Vec<u8>,
+        from: usize,
+        result: &std::io::Result<usize>,
+        done: &mut Vec<AutoAck>,
+        now_ns: u64,
+    ) -> Flush {
+        let mut state = self.lock();
+        state.is_flushing = false;
+        let outcome = match result {
+            Ok(0) => Flush::Broken,
+            Ok(count) => {
+                state.written = from + count;
+                state.flushed_total += *count as u64;
+                state.last_progress_ns = now_ns;
+                Flush::Done
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Flush::WouldBlock,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Flush::Done,
+            Err(_) => Flush::Broken,
+        };
+        if state.written == chunk.len() && chunk.capacity() > KEEP_CAPACITY {
+            // An idle connection owns no large buffer.
+            chunk = Vec::new();
+            state.written = 0;
+        }
+        state.writing = chunk;
+        let flushed = state.flushed_total;
+        while state
+            .auto_acks
+            .front()
+            .is_some_and(|auto| auto.end <= flushed)
+        {
+            done.extend(state.auto_acks.pop_front());
+        }
+        outcome
+    }
+}
+
+fn append(state: &mut State, parts: &[&[u8]], is_droppable: bool) {
+    let before = state.pending.len();
+    for part in parts {
+        state.pending.extend_from_slice(part);
+    }
+    finish_append(state, before, is_droppable);
+}
+
+fn finish_append(state: &mut State, before: usize, is_droppable: bool) {
+    state.appended_total += (state.pending.len() - before) as u64;
+    let end = state.pending.len();
+    state.marks.push_back((end, is_droppable));
+}
+
+/// Removes droppable frames from the oldest on until at most `target` bytes are pending.
+fn drop_oldest(state: &mut State, target: usize) -> u64 {
+    let mut kept = Vec::with_capacity(target.min(state.pending.len()));
+    let mut marks = VecDeque::with_capacity(state.marks.len());
+    let mut surplus = state.pending.len().saturating_sub(target);
+    let (mut start, mut dropped) = (0, 0);
+    let mut removed_before = 0_u64;
+    let first_position = state.appended_total - state.pending.len() as u64;
+    let mut auto = state.auto_acks.iter_mut().peekable();
+    for (end, is_droppable) in state.marks.drain(..) {
+        let size = end - start;
+        while auto
+            .peek()
+            .is_some_and(|auto| auto.end <= first_position + end as u64)
+        {
+            if let Some(auto) = auto.next()
+                && auto.end > first_position
+            {
+                auto.end -= removed_before;
+            }
+        }
+        if is_droppable && surplus > 0 {
+            surplus = surplus.saturating_sub(size);
+            dropped += 1;
+            removed_before += size as u64;
+        } else {
+            kept.extend_from_slice(&state.pending[start..end]);
+            marks.push_back((kept.len(), is_droppable));
+        }
+        start = end;
+    }
+    state.appended_total -= removed_before;
+    state.pending = kept;
+    state.marks = marks;
+    dropped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Append, Outbound};
+
+    fn drain(outbound: &Outbound) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Ok(Some((chunk, from))) = outbound.take_chunk(1) {
+            all.extend_from_slice(&chunk[from..]);
+            let written = chunk.len() - from;
+            outbound.give_back(chunk, from, &Ok(written), &mut Vec::new(), 1);
+        }
+        all
+    }
+
+    #[test]
+    fn at_the_limit_the_oldest_droppable_frames_go_and_replies_stay() {
+        let outbound = Outbound::new(1, 100);
+        assert_eq!(outbound.push(&[b"RECEIPT.."]), Append::Queued);
+        for number in 0..9_u8 {
+            assert_eq!(
+                outbound.push_droppable(&[&[b'0' + number; 10]]),
+                Append::Queued
+            );
+        }
+        assert_eq!(outbound.push_droppable(&[b"last......"]), Append::Dropped);
+        let text = String::from_utf8(drain(&outbound)).unwrap_or_default();
+        assert!(text.starts_with("RECEIPT..3333333333"), "{text}");
+        assert!(text.ends_with("8888888888last......"), "{text}");
+        assert_eq!(outbound.dropped(), 3);
+    }
+
+    #[test]
+    fn a_closed_way_out_takes_nothing() {
+        let outbound = Outbound::new(1, 100);
+        assert!(outbound.close().is_empty());
+        assert_eq!(outbound.push(&[b"x"]), Append::Closed);
+        assert_eq!(outbound.push_droppable(&[b"x"]), Append::Closed);
+        assert!(drain(&outbound).is_empty());
+    }
+
+    #[test]
+    fn a_partial_write_continues_where_it_stopped() {
+        let outbound = Outbound::new(1, 100);
+        outbound.push(&[b"hello"]);
+        let Ok(Some((chunk, from))) = outbound.take_chunk(1) else {
+            panic!("a chunk is there")
+        };
+        outbound.give_back(chunk, from, &Ok(2), &mut Vec::new(), 1);
+        outbound.push(&[b" world"]);
+        assert_eq!(drain(&outbound), b"llo world");
+    }
+}

@@ -1,0 +1,462 @@
+//! A session's requests, carried out on the broker.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::outbound::Outbound;
+use super::subscriber::{AckMode, Subscriber};
+use super::unacked::{Delivered, Named, Source};
+use crate::broker::Broker;
+use crate::broker::connections::Connection;
+use crate::broker::publish::{PublishError, Publisher};
+use crate::broker::subscriptions::SubscribeError;
+use crate::model::{Destination, Kind, Message, MessageView};
+use crate::queue::state::{ConsumerId, ConsumerOptions};
+use crate::queue::{QueueCell, Work};
+use crate::security::Verb;
+use crate::selector::{Conversion, Selector};
+use crate::wire::stomp::encode::{self, Escaping, Presentation};
+use crate::wire::stomp::session::{self, AckName, Answer, Login, Subscribe};
+use crate::wire::stomp::{Refusal, Sink};
+
+/// Messages a browser is shown.
+const BROWSE_LIMIT: usize = 10_000;
+
+/// An answer that a transaction holds back.
+#[derive(Debug)]
+struct HeldAnswer {
+    token: u64,
+    delivered: Delivered,
+    is_nack: bool,
+}
+
+/// What one connection does to the broker.
+#[derive(Debug)]
+pub struct ConnectionSink {
+    /// The broker.
+    pub broker: Arc<Broker>,
+    /// The way out.
+    pub outbound: Arc<Outbound>,
+    /// What is left to finish at the end of a read batch.
+    pub work: Work,
+    /// A login to look at.
+    pub pending_login: Option<Login>,
+    /// Set once the client is in.
+    pub connection: Option<Arc<Connection>>,
+    /// Set once the client is in.
+    pub publisher: Option<Publisher>,
+    /// Messages whose queue is full; nothing is read until they are taken.
+    pub held: Vec<(Arc<QueueCell>, Message)>,
+    /// The client is to be closed when everything is written.
+    pub is_closing: bool,
+    replies: Vec<u8>,
+    subscribers: HashMap<u32, Vec<Arc<Subscriber>>>,
+    transactions: HashMap<String, Vec<HeldAnswer>>,
+    own_names: Box<str>,
+}
+
+impl ConnectionSink {
+    /// Before the first frame. Names of the connection's temporary destinations begin with
+    /// `own_names`.
+    #[must_use]
+    pub fn new(broker: Arc<Broker>, outbound: Arc<Outbound>, own_names: Box<str>) -> Self {
+        Self {
+            broker,
+            outbound,
+            work: Work::default(),
+            pending_login: None,
+            connection: None,
+            publisher: None,
+            held: Vec::new(),
+            is_closing: false,
+            replies: Vec::new(),
+            subscribers: HashMap::new(),
+            transactions: HashMap::new(),
+            own_names,
+        }
+    }
+
+    /// Takes the rights that are in force now: they may have changed since the last batch.
+    pub fn refresh_identity(&mut self) {
+        if let (Some(publisher), Some(connection)) = (&mut self.publisher, &self.connection) {
+            publisher.identity = connection.identity();
+        }
+    }
+
+    /// Ends a read batch: what was published goes out first, the client's own replies last.
+    pub fn finish_batch(&mut self) {
+        if self.held.is_empty() && !self.replies.is_empty() {
+            self.outbound.push(&[&self.replies]);
+            self.replies.clear();
+            self.work.touch(&self.outbound);
+        }
+        let broker = self.broker.clone();
+        broker.settle(&mut self.work);
+    }
+
+    /// Tries the messages again whose queue was full. True when none is left.
+    pub fn retry_held(&mut self) -> bool {
+        for (cell, message) in std::mem::take(&mut self.held) {
+            let now_ns = crate::clock::monotonic_ns();
+            let outcome = cell.enqueue(message.len(), || message.clone(), now_ns, &mut self.work);
+            match outcome {
+                crate::queue::Enqueued::Accepted { .. } => self.broker.metrics.messages_in.inc(),
+                crate::queue::Enqueued::Full => self.held.push((cell, message)),
+                crate::queue::Enqueued::Gone => {
+                    self.broker
+                        .enqueue_kept(&cell.destination, &message, &mut self.work);
+                }
+            }
+        }
+        self.held.is_empty()
+    }
+
+    /// The client is gone: everything it had goes back.
+    pub fn leave(&mut self) {
+        for held in self.transactions.drain().flat_map(|(_, held)| held) {
+            self.outbound
+                .with_unacked(|unacked| unacked.put_back(held.token, held.delivered));
+        }
+        self.outbound.close();
+        for subscriber in self.subscribers.drain().flat_map(|(_, list)| list) {
+            self.broker.unsubscribe(&subscriber, &mut self.work);
+        }
+        let id = self.outbound.connection;
+        for (kind, name) in self.broker.temporaries.remove_owner(id) {
+            if kind == Kind::TempQueue {
+                self.broker.queues.remove(&Destination::new(kind, &name));
+            }
+            self.broker.bump_generation();
+        }
+        if self.connection.take().is_some() {
+            self.broker.connections.remove(id);
+        }
+        let broker = self.broker.clone();
+        broker.settle(&mut self.work);
+    }
+
+    fn user(&self) -> String {
+        self.publisher
+            .as_ref()
+            .map(|one| one.identity.user.to_string())
+            .unwrap_or_default()
+    }
+
+    fn not_authorized(&self, verb: Verb, kind: Kind, name: &str) -> Refusal {
+        Refusal::NotAuthorized {
+            user: self.user(),
+            verb: verb.phrase(),
+            destination: format!("{}{name}", kind.scheme()),
+        }
+    }
+
+    fn subscriber(
+        &self,
+        subscribe: &Subscribe<'_>,
+        kind: Kind,
+        name: &str,
+        selector: Option<Selector>,
+    ) -> Subscriber {
+        let mode = match subscribe.mode {
+            session::AckMode::Auto => AckMode::Auto,
+            session::AckMode::Client => AckMode::Client,
+            session::AckMode::Individual => AckMode::Individual,
+        };
+        let escaping = Escaping::from(subscribe.version);
+        let mut prefix = Vec::new();
+        encode::prefix(subscribe.id, None, escaping, &mut prefix);
+        Subscriber {
+            key: self.broker.next_subscriber(),
+            outbound: self.outbound.clone(),
+            session_id: subscribe.number,
+            mode,
+            filter: Destination::new(kind, name),
+            selector,
+            no_local: subscribe.no_local,
+            user: self
+                .publisher
+                .as_ref()
+                .map_or_else(|| Arc::from(""), |one| one.identity.user.clone()),
+            subscription_id: subscribe.id.map(Box::from),
+            escaping,
+            names_acks: subscribe.version == crate::wire::stomp::Version::V12,
+            prefix: prefix.into_boxed_slice(),
+            presentation: Presentation {
+                own_names: self.own_names.clone(),
+                home: self.broker.presentation.home,
+            },
+            is_allowed: AtomicBool::new(true),
+        }
+    }
+
+    fn capacity(&self, subscribe: &Subscribe<'_>, kind: Kind, name: &str) -> u32 {
+        let policies = self.broker.policies();
+        let default = if kind.is_queue() {
+            policies.queue(name).prefetch
+        } else {
+            policies.topic_prefetch
+        };
+        subscribe
+            .prefetch
+            .unwrap_or(default)
+            .clamp(1, crate::broker::policies::MAX_PREFETCH)
+    }
+
+    fn browse(&mut self, subscribe: &Subscribe<'_>, selector: Option<Selector>) {
+        let escaping = Escaping::from(subscribe.version);
+        for (kind, name) in subscribe.parts {
+            let filter = Destination::new(*kind, name);
+            let reader = Presentation {
+                own_names: self.own_names.clone(),
+                home: self.broker.presentation.home,
+            };
+            for message in self.broker.browse(&filter, selector.as_ref(), BROWSE_LIMIT) {
+                let Some(view) = message.view() else { continue };
+                let mut frame = Vec::new();
+                encode::prefix(subscribe.id, None, escaping, &mut frame);
+                encode::tail(&view, escaping, &reader, &mut frame);
+                self.outbound.push(&[&frame]);
+            }
+        }
+        let mut end = Vec::new();
+        encode::browser_end(subscribe.destination, subscribe.id, escaping, &mut end);
+        self.outbound.push(&[&end]);
+        self.work.touch(&self.outbound);
+    }
+
+    fn flush_replies(&mut self, receipt: &[u8]) {
+        if !self.replies.is_empty() || !receipt.is_empty() {
+            self.outbound.push(&[&self.replies, receipt]);
+            self.replies.clear();
+            self.work.touch(&self.outbound);
+        }
+    }
+
+    fn consume(&mut self, delivered: Delivered, is_nack: bool) {
+        let Source::Queue {
+            queue,
+            consumer,
+            seq,
+            ..
+        } = delivered.source
+        else {
+            return;
+        };
+        queue.apply(&mut self.work, |queue, effects| {
+            if is_nack {
+                queue.reject(ConsumerId(consumer), seq, effects)
+            } else {
+                queue.ack(ConsumerId(consumer), seq, effects)
+            }
+        });
+        if !is_nack {
+            self.broker.metrics.messages_out.inc();
+        }
+    }
+
+    fn mode_of(&self, number: u32) -> Option<AckMode> {
+        self.subscribers
+            .get(&number)?
+            .first()
+            .map(|subscriber| subscriber.mode)
+    }
+
+    fn subscribe_error(&self, error: SubscribeError, kind: Kind, name: &str) -> Refusal {
+        match error {
+            SubscribeError::Denied(verb) => self.not_authorized(verb, kind, name),
+            SubscribeError::TooManyDestinations => Refusal::TooManyDestinations,
+            SubscribeError::NotOwner => {
+                Refusal::NoSuchTemporary(format!("{}{name}", kind.scheme()))
+            }
+        }
+    }
+}
+
+impl Sink for ConnectionSink {
+    fn login(&mut self, login: Login) {
+        self.pending_login = Some(login);
+    }
+
+    fn temporary(&mut self, kind: Kind, private: &str) -> String {
+        let name = format!("{}{private}", self.own_names);
+        if self.broker.temporaries.owner(kind, &name).is_none() {
+            self.broker
+                .temporaries
+                .add(kind, &name, self.outbound.connection);
+            if kind == Kind::TempQueue {
+                self.broker
+                    .queue(&Destination::new(kind, &name), &mut self.work);
+            }
+        }
+        name
+    }
+
+    fn check_publish(&mut self, kind: Kind, name: &str) -> Result<(), Refusal> {
+        let allowed = self.publisher.as_ref().is_some_and(|publisher| {
+            self.broker
+                .may(&publisher.identity, Verb::Write, kind, name)
+        });
+        if allowed {
+            Ok(())
+        } else {
+            Err(self.not_authorized(Verb::Write, kind, name))
+        }
+    }
+
+    fn publish(&mut self, view: &MessageView<'_>) -> Result<(), Refusal> {
+        let Some(publisher) = &mut self.publisher else {
+            return Ok(());
+        };
+        let user = publisher.identity.user.clone();
+        let stamped = MessageView {
+            user: Some(&user),
+            ..*view
+        };
+        match self.broker.publish(publisher, &stamped, &mut self.work) {
+            Ok(()) => Ok(()),
+            Err(PublishError::Full(cell)) => {
+                self.held.push((cell, Message::from_view(&stamped)));
+                Ok(())
+            }
+            Err(PublishError::Denied(verb)) => Err(self.not_authorized(verb, view.kind, view.name)),
+            Err(PublishError::Refused) => Err(Refusal::Full {
+                destination: format!("{}{}", view.kind.scheme(), view.name),
+            }),
+            Err(PublishError::TooManyDestinations) => Err(Refusal::TooManyDestinations),
+            Err(PublishError::NoSuchTemporary) => Err(Refusal::NoSuchTemporary(format!(
+                "{}{}",
+                view.kind.scheme(),
+                view.name
+            ))),
+        }
+    }
+
+    fn subscribe(&mut self, subscribe: &Subscribe<'_>, receipt: &[u8]) -> Result<(), Refusal> {
+        let Some(identity) = self
+            .publisher
+            .as_ref()
+            .map(|publisher| publisher.identity.clone())
+        else {
+            return Ok(());
+        };
+        let selector = match subscribe.selector {
+            None => None,
+            Some(text) => Some(
+                Selector::parse(text, Conversion::ConvertStrings)
+                    .map_err(|error| Refusal::BadSelector(error.to_string()))?,
+            ),
+        };
+        if subscribe.durable_name.is_some() {
+            return Err(Refusal::InvalidSubscription(
+                "durable subscriptions are not available",
+            ));
+        }
+        let id = self.outbound.connection;
+        for (kind, name) in subscribe.parts {
+            let filter = Destination::new(*kind, name);
+            if let Err(error) = self.broker.check_subscribe(id, &identity, &filter) {
+                return Err(self.subscribe_error(error, *kind, name));
+            }
+        }
+        if subscribe.is_browser {
+            self.flush_replies(receipt);
+            self.browse(subscribe, selector);
+            return Ok(());
+        }
+        self.flush_replies(receipt);
+        for (kind, name) in subscribe.parts {
+            let capacity = self.capacity(subscribe, *kind, name);
+            let subscriber = Arc::new(self.subscriber(subscribe, *kind, name, selector.clone()));
+            let options = ConsumerOptions {
+                selector: selector.clone(),
+                capacity,
+                priority: subscribe.priority,
+                is_exclusive: subscribe.is_exclusive,
+            };
+            if let Some(connection) = &self.connection {
+                connection.add_subscription(subscriber.clone(), capacity);
+            }
+            self.subscribers
+                .entry(subscribe.number)
+                .or_default()
+                .push(subscriber.clone());
+            self.broker
+                .subscribe(&subscriber, &options, &mut self.work)
+                .map_err(|error| self.subscribe_error(error, *kind, name))?;
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, number: u32) {
+        self.outbound
+            .with_unacked(|unacked| unacked.take_subscription(number));
+        for subscriber in self.subscribers.remove(&number).unwrap_or_default() {
+            if let Some(connection) = &self.connection {
+                connection.remove_subscription(subscriber.key);
+            }
+            self.broker.unsubscribe(&subscriber, &mut self.work);
+        }
+    }
+
+    fn answer(&mut self, answer: &Answer, transaction: Option<&str>) -> Result<(), Refusal> {
+        let named = match &answer.name {
+            AckName::Token(token) => Named::Token(*token),
+            AckName::MessageId(id, subscription) => Named::Id(id, *subscription),
+        };
+        let found = self.outbound.with_unacked(|unacked| unacked.find(named));
+        let Some((token, subscription)) = found else {
+            let command = if answer.is_nack { "NACK" } else { "ACK" };
+            return Err(Refusal::UnexpectedAck {
+                command,
+                id: answer.shown.clone(),
+            });
+        };
+        let is_cumulative = !answer.is_nack && self.mode_of(subscription) == Some(AckMode::Client);
+        let taken = self.outbound.with_unacked(|unacked| {
+            if is_cumulative {
+                unacked.take_up_to(token, subscription)
+            } else {
+                unacked
+                    .take(token)
+                    .map(|delivered| (token, delivered))
+                    .into_iter()
+                    .collect()
+            }
+        });
+        for (token, delivered) in taken {
+            match transaction {
+                None => self.consume(delivered, answer.is_nack),
+                Some(id) => self
+                    .transactions
+                    .entry(id.to_owned())
+                    .or_default()
+                    .push(HeldAnswer {
+                        token,
+                        delivered,
+                        is_nack: answer.is_nack,
+                    }),
+            }
+        }
+        Ok(())
+    }
+
+    fn end_transaction(&mut self, transaction: &str, is_commit: bool) {
+        for held in self.transactions.remove(transaction).unwrap_or_default() {
+            if is_commit {
+                self.consume(held.delivered, held.is_nack);
+            } else {
+                self.outbound
+                    .with_unacked(|unacked| unacked.put_back(held.token, held.delivered));
+            }
+        }
+    }
+
+    fn reply(&mut self, bytes: &[u8]) {
+        self.replies.extend_from_slice(bytes);
+    }
+
+    fn close(&mut self) {
+        self.is_closing = true;
+    }
+}

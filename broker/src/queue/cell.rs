@@ -1,0 +1,278 @@
+//! One queue and whom its consumers' numbers stand for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::state::{
+    Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, Queue, QueueCounters, QueueLimits,
+};
+use crate::model::{Destination, Message};
+use crate::net::outbound::{AutoAck, Outbound};
+use crate::net::subscriber::Subscriber;
+use crate::selector::Selector;
+
+/// What queue operations leave for their caller to finish, without any lock held.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Connections with something new to write.
+    pub dirty: Vec<Arc<Outbound>>,
+    /// Messages for the dead letters, with the queue they came from.
+    pub dead: Vec<(Destination, Message, DeadReason)>,
+    /// Queues with messages that no local consumer can take now.
+    pub waiting: Vec<Arc<QueueCell>>,
+    /// Messages of mode `auto` that were written and are done with.
+    pub written: Vec<AutoAck>,
+}
+
+impl Work {
+    /// Notes a connection once.
+    pub fn touch(&mut self, outbound: &Arc<Outbound>) {
+        if outbound.mark_dirty() {
+            self.dirty.push(outbound.clone());
+        }
+    }
+
+    /// True when nothing is left to finish.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.dirty.is_empty()
+            && self.dead.is_empty()
+            && self.waiting.is_empty()
+            && self.written.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    queue: Queue,
+    targets: HashMap<ConsumerId, Arc<Subscriber>>,
+    effects: Vec<Effect>,
+    is_removed: bool,
+    last_used_ns: u64,
+}
+
+/// One queue of this broker.
+#[derive(Debug)]
+pub struct QueueCell {
+    /// Its name and kind.
+    pub destination: Destination,
+    /// Guards the queue and its consumers.
+    inner: Mutex<Inner>,
+}
+
+/// What came of an enqueue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// The queue has it, or a consumer does. `waiting`: no local consumer could take it now.
+    Accepted {
+        /// Its number in the queue.
+        seq: u64,
+        /// True while it is ready.
+        waiting: bool,
+    },
+    /// The queue is full.
+    Full,
+    /// The queue was removed meanwhile: look it up again.
+    Gone,
+}
+
+/// A queue's numbers, for reports.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueNumbers {
+    /// Messages in it, in flight included.
+    pub depth: usize,
+    /// Messages that wait.
+    pub ready: usize,
+    /// Bytes of all.
+    pub bytes: usize,
+    /// Consumers here.
+    pub consumers: usize,
+    /// Totals.
+    pub counters: QueueCounters,
+}
+
+impl QueueCell {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(destination: Destination, limits: QueueLimits, now_ns: u64) -> Self {
+        let inner = Inner {
+            queue: Queue::new(limits),
+            targets: HashMap::new(),
+            effects: Vec::new(),
+            is_removed: false,
+            last_used_ns: now_ns,
+        };
+        Self {
+            destination,
+            inner: Mutex::new(inner),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a message. `message` is only made when the queue has room.
+    pub fn enqueue(
+        self: &Arc<Self>,
+        size: usize,
+        message: impl FnOnce() -> Message,
+        now_ns: u64,
+        work: &mut Work,
+    ) -> Enqueued {
+        let mut inner = self.lock();
+        if inner.is_removed {
+            return Enqueued::Gone;
+        }
+        inner.last_used_ns = now_ns;
+        if inner.queue.is_full_for(size) {
+            return Enqueued::Full;
+        }
+        let Inner { queue, effects, .. } = &mut *inner;
+        let admission = queue.enqueue(message(), effects);
+        self.perform(&mut inner, work);
+        match admission {
+            Admission::Accepted => {
+                let seq = inner.queue.last_seq();
+                Enqueued::Accepted {
+                    seq,
+                    waiting: inner.queue.is_ready(seq),
+                }
+            }
+            Admission::Full => Enqueued::Full,
+        }
+    }
+
+    /// Adds a consumer; false when the queue was removed meanwhile.
+    pub fn subscribe(
+        self: &Arc<Self>,
+        key: u64,
+        options: ConsumerOptions,
+        subscriber: Arc<Subscriber>,
+        now_ns: u64,
+        work: &mut Work,
+    ) -> bool {
+        let mut inner = self.lock();
+        if inner.is_removed {
+            return false;
+        }
+        inner.last_used_ns = now_ns;
+        inner.targets.insert(ConsumerId(key), subscriber);
+        let Inner { queue, effects, .. } = &mut *inner;
+        queue.subscribe(ConsumerId(key), options, effects);
+        self.perform(&mut inner, work);
+        true
+    }
+
+    /// Removes a consumer; what it had in flight is served to others.
+    pub fn unsubscribe(self: &Arc<Self>, key: u64, now_ns: u64, work: &mut Work) {
+        let mut inner = self.lock();
+        inner.last_used_ns = now_ns;
+        inner.targets.remove(&ConsumerId(key));
+        let Inner { queue, effects, .. } = &mut *inner;
+        queue.unsubscribe(ConsumerId(key), effects);
+        self.perform(&mut inner, work);
+    }
+
+    /// Applies one command to the queue and performs what follows.
+    pub fn apply<R>(
+        self: &Arc<Self>,
+        work: &mut Work,
+        command: impl FnOnce(&mut Queue, &mut Vec<Effect>) -> R,
+    ) -> R {
+        let mut inner = self.lock();
+        let Inner { queue, effects, .. } = &mut *inner;
+        let result = command(queue, effects);
+        self.perform(&mut inner, work);
+        result
+    }
+
+    fn perform(self: &Arc<Self>, inner: &mut Inner, work: &mut Work) {
+        let Inner {
+            targets,
+            effects,
+            queue,
+            ..
+        } = inner;
+        if queue.ready() > 0
+            && !work
+                .waiting
+                .last()
+                .is_some_and(|last| Arc::ptr_eq(last, self))
+        {
+            work.waiting.push(self.clone());
+        }
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Deliver {
+                    consumer,
+                    seq,
+                    message,
+                } => {
+                    if let Some(subscriber) = targets.get(&consumer) {
+                        // A closed connection is unsubscribed soon, which brings the message back.
+                        subscriber.deliver_queue(&message, self, seq);
+                        work.touch(&subscriber.outbound);
+                    }
+                }
+                Effect::Dead { message, reason } => {
+                    work.dead.push((self.destination.clone(), message, reason));
+                }
+            }
+        }
+    }
+
+    /// Copies of waiting messages.
+    #[must_use]
+    pub fn browse(&self, selector: Option<&Selector>, limit: usize) -> Vec<Message> {
+        self.lock().queue.browse(selector, limit)
+    }
+
+    /// The queue's numbers.
+    #[must_use]
+    pub fn numbers(&self) -> QueueNumbers {
+        let inner = self.lock();
+        QueueNumbers {
+            depth: inner.queue.depth(),
+            ready: inner.queue.ready(),
+            bytes: inner.queue.bytes(),
+            consumers: inner.queue.consumers(),
+            counters: inner.queue.counters(),
+        }
+    }
+
+    /// The local subscriptions that consume here.
+    #[must_use]
+    pub fn local_subscribers(&self) -> Vec<Arc<Subscriber>> {
+        self.lock().targets.values().cloned().collect()
+    }
+
+    /// Free places at local consumers that would take such a message: none, or how many (R16).
+    #[must_use]
+    pub fn local_capacity_for(&self, message: &Message) -> Option<u32> {
+        let view = message.view()?;
+        let properties = crate::routing::properties::MessageProperties::new(&view);
+        let inner = self.lock();
+        let takes = |subscriber: &Arc<Subscriber>| {
+            let matches = |selector: &Selector| selector.matches(&properties);
+            subscriber.allowed() && subscriber.selector.as_ref().is_none_or(matches)
+        };
+        if !inner.targets.values().any(takes) {
+            return None;
+        }
+        Some(
+            inner
+                .queue
+                .free_capacity(|id| inner.targets.get(&id).is_some_and(takes)),
+        )
+    }
+
+    /// Marks the queue removed when it has been idle since before `before_ns`.
+    pub fn remove_if_idle(&self, before_ns: u64) -> bool {
+        let mut inner = self.lock();
+        if !inner.is_removed && inner.queue.is_idle() && inner.last_used_ns < before_ns {
+            inner.is_removed = true;
+        }
+        inner.is_removed
+    }
+}

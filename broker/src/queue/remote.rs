@@ -1,0 +1,71 @@
+//! Messages on their way to other brokers: in the queue, but out of service until the answer.
+
+use super::state::{Queue, REMOTE};
+use super::types::Effect;
+use crate::model::Message;
+
+impl Queue {
+    /// Takes a ready message out of service while another broker is asked to take it over.
+    pub fn hold_for_remote(&mut self, seq: u64) -> Option<Message> {
+        let kept = self.kept.get_mut(&seq)?;
+        if kept.holder.is_some() {
+            return None;
+        }
+        kept.holder = Some(REMOTE);
+        self.ready_count -= 1;
+        for class in &kept.classes {
+            if let Some(class) = self.classes.get_mut(class) {
+                class.ready.remove(&seq);
+            }
+        }
+        Some(kept.message.clone())
+    }
+
+    /// The other broker owns it now. False when it was not held for one.
+    pub fn ack_remote(&mut self, seq: u64) -> bool {
+        let is_held = self
+            .kept
+            .get(&seq)
+            .is_some_and(|kept| kept.holder == Some(REMOTE));
+        if is_held {
+            self.remove(seq);
+        }
+        is_held
+    }
+
+    /// The other broker did not take it; `was_seen` when it may have served it.
+    pub fn release_remote(&mut self, seq: u64, was_seen: bool, effects: &mut Vec<Effect>) -> bool {
+        let is_held = self
+            .kept
+            .get(&seq)
+            .is_some_and(|kept| kept.holder == Some(REMOTE));
+        if is_held {
+            self.put_back(seq, was_seen, effects);
+        }
+        is_held
+    }
+
+    /// Numbers of ready messages after `after`, oldest first.
+    pub fn ready_after(&self, after: u64, limit: usize) -> Vec<u64> {
+        self.kept
+            .range(after.saturating_add(1)..)
+            .filter(|(_, kept)| kept.holder.is_none())
+            .map(|(seq, _)| *seq)
+            .take(limit)
+            .collect()
+    }
+
+    /// True when the message waits for a consumer.
+    #[must_use]
+    pub fn is_ready(&self, seq: u64) -> bool {
+        self.kept
+            .get(&seq)
+            .is_some_and(|kept| kept.holder.is_none())
+    }
+
+    /// The number of the newest message.
+    #[must_use]
+    pub const fn last_seq(&self) -> u64 {
+        self.next_seq - 1
+    }
+}

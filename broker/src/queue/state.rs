@@ -1,0 +1,332 @@
+//! One queue as a pure state machine: commands in, effects out.
+//!
+//! Every message is in exactly one place: ready, or in flight at one consumer. Consumers with equal
+//! selectors form a class; each class has its own set of ready messages, so a head that nobody of
+//! one class wants never blocks another, and no page size exists (`docs/architecture.md`).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::Message;
+use crate::routing::properties::MessageProperties;
+use crate::selector::{ClassId, ClassIndex, Selector};
+
+pub use super::types::{
+    Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, QueueCounters, QueueLimits,
+};
+
+/// Service order: higher priority first, longest unserved first.
+pub(super) type Turn = (i16, u64, ConsumerId);
+
+/// Holds what is on its way to another broker.
+pub(super) const REMOTE: ConsumerId = ConsumerId(u64::MAX);
+
+#[derive(Debug)]
+pub(super) struct Consumer {
+    pub(super) class: ClassId,
+    pub(super) capacity: u32,
+    pub(super) priority: i8,
+    pub(super) is_exclusive: bool,
+    pub(super) turn: u64,
+    pub(super) in_flight: BTreeSet<u64>,
+}
+
+impl Consumer {
+    pub(super) fn key(&self, id: ConsumerId) -> Turn {
+        (-i16::from(self.priority), self.turn, id)
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight.len() < usize::try_from(self.capacity).unwrap_or(usize::MAX)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Class {
+    pub(super) available: BTreeSet<Turn>,
+    pub(super) ready: BTreeSet<u64>,
+    pub(super) members: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) message: Message,
+    pub(super) holder: Option<ConsumerId>,
+    pub(super) classes: Vec<ClassId>,
+}
+
+/// One queue.
+#[derive(Debug)]
+pub struct Queue {
+    pub(super) limits: QueueLimits,
+    pub(super) kept: BTreeMap<u64, Kept>,
+    pub(super) ready_count: usize,
+    pub(super) bytes: usize,
+    pub(super) next_seq: u64,
+    pub(super) next_turn: u64,
+    pub(super) consumers: HashMap<ConsumerId, Consumer>,
+    pub(super) exclusive: BTreeSet<ConsumerId>,
+    pub(super) index: ClassIndex<()>,
+    pub(super) classes: HashMap<ClassId, Class>,
+    pub(super) scratch: Vec<ClassId>,
+    pub(super) counters: QueueCounters,
+}
+
+impl Queue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new(limits: QueueLimits) -> Self {
+        Self {
+            limits,
+            kept: BTreeMap::new(),
+            ready_count: 0,
+            bytes: 0,
+            next_seq: 1,
+            next_turn: 1,
+            consumers: HashMap::new(),
+            exclusive: BTreeSet::new(),
+            index: ClassIndex::new(),
+            classes: HashMap::new(),
+            scratch: Vec::new(),
+            counters: QueueCounters::default(),
+        }
+    }
+
+    /// Applies new limits from the next command on.
+    pub fn set_limits(&mut self, limits: QueueLimits) {
+        self.limits = limits;
+    }
+
+    /// Takes a message, and hands it on at once when a matching consumer has room.
+    pub fn enqueue(&mut self, message: Message, effects: &mut Vec<Effect>) -> Admission {
+        if self.is_full_for(message.len()) {
+            return Admission::Full;
+        }
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.counters.enqueued += 1;
+        self.bytes += message.len();
+        self.insert_ready(seq, message, effects);
+        Admission::Accepted
+    }
+
+    /// True when a message of that size would not be admitted. An empty queue takes any size.
+    #[must_use]
+    pub fn is_full_for(&self, size: usize) -> bool {
+        if self.kept.is_empty() {
+            return false;
+        }
+        let too_many = self.limits.max_messages != 0 && self.kept.len() >= self.limits.max_messages;
+        too_many || self.bytes + size > self.limits.max_bytes
+    }
+
+    /// Adds a consumer and serves it what is ready. A known id is replaced.
+    pub fn subscribe(
+        &mut self,
+        id: ConsumerId,
+        options: ConsumerOptions,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.unsubscribe(id, effects);
+        let class = self.index.insert(options.selector);
+        let is_new_class = !self.classes.contains_key(&class);
+        self.classes.entry(class).or_default().members += 1;
+        if is_new_class {
+            self.file_backlog_under(class);
+        }
+        let consumer = Consumer {
+            class,
+            capacity: options.capacity,
+            priority: options.priority,
+            is_exclusive: options.is_exclusive,
+            turn: self.next_turn,
+            in_flight: BTreeSet::new(),
+        };
+        self.next_turn += 1;
+        if consumer.is_exclusive {
+            self.exclusive.insert(id);
+        }
+        self.consumers.insert(id, consumer);
+        if options.is_exclusive {
+            self.refresh_all(effects);
+        } else {
+            self.refresh(id, effects);
+        }
+    }
+
+    /// Changes how many messages may be in flight; a consumer that lost its right has 0.
+    pub fn set_capacity(&mut self, id: ConsumerId, capacity: u32, effects: &mut Vec<Effect>) {
+        if let Some(consumer) = self.consumers.get_mut(&id) {
+            consumer.capacity = capacity;
+            self.refresh(id, effects);
+        }
+    }
+
+    /// Removes a consumer; what it had in flight comes back, flagged redelivered, to the head.
+    pub fn unsubscribe(&mut self, id: ConsumerId, effects: &mut Vec<Effect>) {
+        let Some(consumer) = self.consumers.remove(&id) else {
+            return;
+        };
+        let was_exclusive = self.exclusive.remove(&id);
+        if let Some(class) = self.classes.get_mut(&consumer.class) {
+            class.available.remove(&consumer.key(id));
+            class.members -= 1;
+            if class.members == 0 {
+                self.drop_class(consumer.class);
+            }
+        }
+        self.index.remove(consumer.class);
+        for seq in consumer.in_flight {
+            self.put_back(seq, true, effects);
+        }
+        if was_exclusive {
+            self.refresh_all(effects);
+        }
+    }
+
+    /// The consumer is done with the message. False when it does not hold it.
+    pub fn ack(&mut self, id: ConsumerId, seq: u64, effects: &mut Vec<Effect>) -> bool {
+        let is_held = self.take_from(id, seq);
+        if is_held {
+            self.remove(seq);
+            self.refresh(id, effects);
+        }
+        is_held
+    }
+
+    /// The consumer refuses the message for good: a dead letter. False when it does not hold it.
+    pub fn reject(&mut self, id: ConsumerId, seq: u64, effects: &mut Vec<Effect>) -> bool {
+        let is_held = self.take_from(id, seq);
+        if is_held {
+            if let Some(message) = self.remove(seq) {
+                effects.push(Effect::Dead {
+                    message,
+                    reason: DeadReason::Poison,
+                });
+            }
+            self.refresh(id, effects);
+        }
+        is_held
+    }
+
+    /// Gives a message back. `was_seen` flags and counts it as redelivered; a refusal by another
+    /// broker does not.
+    pub fn release(
+        &mut self,
+        id: ConsumerId,
+        seq: u64,
+        was_seen: bool,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let is_held = self.take_from(id, seq);
+        if is_held {
+            self.put_back(seq, was_seen, effects);
+            self.refresh(id, effects);
+        }
+        is_held
+    }
+
+    /// Takes out every ready message whose time is over at `wall_ms`.
+    pub fn expire(&mut self, wall_ms: i64, effects: &mut Vec<Effect>) {
+        let expired: Vec<u64> = self
+            .kept
+            .iter()
+            .filter(|(_, kept)| kept.holder.is_none() && kept.message.is_expired(wall_ms))
+            .map(|(seq, _)| *seq)
+            .collect();
+        for seq in expired {
+            if let Some(message) = self.remove(seq) {
+                effects.push(Effect::Dead {
+                    message,
+                    reason: DeadReason::Expired,
+                });
+            }
+        }
+    }
+
+    /// Removes every ready message; returns how many.
+    pub fn purge(&mut self) -> usize {
+        let ready: Vec<u64> = self
+            .kept
+            .iter()
+            .filter(|(_, kept)| kept.holder.is_none())
+            .map(|(seq, _)| *seq)
+            .collect();
+        for seq in &ready {
+            self.remove(*seq);
+        }
+        ready.len()
+    }
+
+    /// Copies of the ready messages that match, oldest first.
+    #[must_use]
+    pub fn browse(&self, selector: Option<&Selector>, limit: usize) -> Vec<Message> {
+        self.kept
+            .values()
+            .filter(|kept| kept.holder.is_none())
+            .filter(|kept| match (selector, kept.message.view()) {
+                (None, _) => true,
+                (Some(selector), Some(view)) => selector.matches(&MessageProperties::new(&view)),
+                (Some(_), None) => false,
+            })
+            .take(limit)
+            .map(|kept| kept.message.clone())
+            .collect()
+    }
+
+    /// The message with that number.
+    #[must_use]
+    pub fn peek(&self, seq: u64) -> Option<&Message> {
+        self.kept.get(&seq).map(|kept| &kept.message)
+    }
+
+    /// Ready and in-flight messages.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Messages that wait for a consumer.
+    #[must_use]
+    pub const fn ready(&self) -> usize {
+        self.ready_count
+    }
+
+    /// Bytes of all kept messages.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Consumers here.
+    #[must_use]
+    pub fn consumers(&self) -> usize {
+        self.consumers.len()
+    }
+
+    /// Free places over all local consumers of the class that this selector forms: what may be
+    /// promised to other brokers (R16).
+    #[must_use]
+    pub fn free_capacity(&self, matches: impl Fn(ConsumerId) -> bool) -> u32 {
+        self.consumers
+            .iter()
+            .filter(|(id, _)| self.may_serve(**id) && matches(**id))
+            .map(|(_, consumer)| {
+                consumer
+                    .capacity
+                    .saturating_sub(u32::try_from(consumer.in_flight.len()).unwrap_or(u32::MAX))
+            })
+            .fold(0, u32::saturating_add)
+    }
+
+    /// True when nothing would be lost by removing it.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.kept.is_empty() && self.consumers.is_empty()
+    }
+
+    /// Counters since the queue was made.
+    #[must_use]
+    pub const fn counters(&self) -> QueueCounters {
+        self.counters
+    }
+}

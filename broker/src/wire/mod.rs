@@ -1,0 +1,3 @@
+//! Client protocols: codecs and sessions without sockets.
+
+pub mod stomp;

@@ -1,0 +1,1 @@
+//! Raw bytes in, raw bytes out.
