@@ -14,6 +14,8 @@ use crate::broker::Broker;
 use crate::config::Config;
 use crate::config::diff;
 use crate::config::reload::{self, Seen, Watch};
+use crate::link::node::Node;
+use crate::link::{io, settings};
 use crate::net::connection::Shared;
 use crate::net::listener::{self, Listeners};
 use crate::security::authn::Authenticator;
@@ -98,7 +100,9 @@ async fn serve(options: &Options, config: Arc<Config>) -> anyhow::Result<()> {
 
 struct App {
     broker: Arc<Broker>,
+    node: Arc<Node>,
     listeners: Listeners,
+    link: Option<(String, u16, CancellationToken)>,
     admin: Option<(String, u16, CancellationToken)>,
     is_ready: Arc<AtomicBool>,
     cancel: CancellationToken,
@@ -109,7 +113,20 @@ impl App {
     async fn start(options: &Options, config: Arc<Config>) -> anyhow::Result<Self> {
         let epoch = next_epoch(Path::new(&config.broker.state_dir))?;
         let cancel = CancellationToken::new();
-        let broker = Arc::new(Broker::new(config.clone(), epoch, [0; 16]));
+        let mesh = settings::mesh_config(&config);
+        let broker = Arc::new(Broker::new(config.clone(), epoch, mesh.bid().0));
+        let claim = settings::claim(&config, epoch);
+        let seed = random_seed()?;
+        let node = Node::new(
+            broker.clone(),
+            &config,
+            &mesh,
+            claim,
+            seed,
+            cancel.child_token(),
+        )?;
+        broker.attach_remote(node.clone());
+        tokio::spawn(node.clone().run());
         let authenticator = Arc::new(Authenticator::new(config.limits.verify_permits)?);
         let shared = Shared {
             broker: broker.clone(),
@@ -118,13 +135,16 @@ impl App {
         };
         let mut app = Self {
             broker,
+            node,
             listeners: Listeners::new(shared),
+            link: None,
             admin: None,
             is_ready: Arc::new(AtomicBool::new(false)),
             cancel,
             parts: Arc::default(),
         };
         app.open_admin(&config).await?;
+        app.open_link(&config)?;
         app.listeners.apply(&config)?;
         app.note_listeners();
         app.is_ready.store(true, Ordering::Release);
@@ -157,8 +177,9 @@ impl App {
             cancel.cancel();
         }
         let cancel = self.cancel.child_token();
-        let listeners = self.parts.clone();
+        let (listeners, node) = (self.parts.clone(), self.node.clone());
         let parts = Arc::new(move |value: &mut serde_json::Value| {
+            node.add_status(value);
             let listeners = listeners
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -171,6 +192,31 @@ impl App {
         };
         tokio::spawn(admin::serve(socket, admin, cancel.clone()));
         self.admin = Some((wanted.bind.clone(), wanted.port, cancel));
+        Ok(())
+    }
+
+    fn open_link(&mut self, config: &Config) -> anyhow::Result<()> {
+        let wanted = config.broker.listeners.link.as_ref();
+        let is_open = match (&self.link, wanted) {
+            (Some((host, port, _)), Some(wanted)) => *host == wanted.bind && *port == wanted.port,
+            (None, None) => true,
+            _ => false,
+        };
+        if is_open {
+            return Ok(());
+        }
+        let opened = match wanted {
+            None => None,
+            Some(wanted) => {
+                let socket = listener::bind(&wanted.bind, wanted.port)?;
+                let cancel = self.cancel.child_token();
+                tokio::spawn(io::accept(self.node.clone(), socket, cancel.clone()));
+                Some((wanted.bind.clone(), wanted.port, cancel))
+            }
+        };
+        if let Some((.., cancel)) = std::mem::replace(&mut self.link, opened) {
+            cancel.cancel();
+        }
         Ok(())
     }
 
@@ -187,6 +233,11 @@ impl App {
                 serde_json::json!({"name": name, "address": address.to_string(), "state": "open"})
             })
             .collect();
+        if let Some((host, port, _)) = &self.link {
+            parts.push(serde_json::json!({
+                "name": "link", "address": format!("{host}:{port}"), "state": "open"
+            }));
+        }
     }
 
     async fn look(&mut self, watch: &mut Watch) {
@@ -220,8 +271,12 @@ impl App {
             changes.needs_restart.join(", ")
         );
         self.listeners.apply(&config).context("listeners")?;
+        self.open_link(&config).context("listeners.link")?;
         self.open_admin(&config).await.context("listeners.admin")?;
         self.note_listeners();
+        self.node
+            .apply(&config, &settings::mesh_config(&config))
+            .context("links")?;
         self.broker.apply_config(config);
         Ok(())
     }
@@ -239,9 +294,18 @@ impl App {
             connection.cancel.cancel();
             tokio::time::sleep(Duration::from_secs_f64(pause)).await;
         }
+        self.node.leave(limits.drain.duration() / 4).await;
         self.cancel.cancel();
         tracing::info!("broker stopped");
     }
+}
+
+/// Chance for back-offs; nothing secret is made of it.
+fn random_seed() -> anyhow::Result<u64> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
+    Ok(u64::from_be_bytes(bytes))
 }
 
 /// The epoch of this start: larger than every earlier one of the same state folder, even when the

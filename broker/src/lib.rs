@@ -10,6 +10,8 @@ pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod link;
+pub mod mesh;
 pub mod metrics;
 pub mod model;
 pub mod net;

@@ -184,11 +184,20 @@ impl Broker {
             .ok_or(PublishError::NoSuchTemporary)
     }
 
-    /// Everyone who wants messages of that topic, here and elsewhere.
-    pub(super) fn topic_route(&self, name: &str) -> TopicRoute {
+    /// Everyone here who wants messages of that topic, for what comes over links.
+    #[must_use]
+    pub fn local_topic_route(&self, kind: Kind, name: &str) -> TopicRoute {
+        if kind == Kind::TempTopic {
+            return TopicRoute::new(self.temporaries.subscribers(name));
+        }
         let mut subscribers = self.topic_subscribers(name);
         subscribers.retain(|subscriber| self.may_read_now(subscriber, Kind::Topic, name));
-        let mut route = TopicRoute::new(subscribers);
+        TopicRoute::new(subscribers)
+    }
+
+    /// Everyone who wants messages of that topic, here and elsewhere.
+    pub(super) fn topic_route(&self, name: &str) -> TopicRoute {
+        let mut route = self.local_topic_route(Kind::Topic, name);
         self.remote_topic_interest(name, &mut route);
         route
     }
@@ -252,12 +261,6 @@ impl Broker {
         view: &MessageView<'_>,
         work: &mut Work,
     ) -> Result<Enqueued, PublishError> {
-        if self.send_on_learned_route(cell, view) {
-            return Ok(Enqueued::Accepted {
-                seq: 0,
-                waiting: false,
-            });
-        }
         let size = crate::model::envelope::encoded_len(view);
         let now_ns = clock::monotonic_ns();
         match cell.enqueue(size, || Message::from_view(view), now_ns, work) {

@@ -39,8 +39,6 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     /// Sends a message to a temporary destination of another broker; false when that broker cannot
     /// be reached.
     fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool;
-    /// Sends a reply along its learned route; false when there is none and the queue takes it.
-    fn send_on_learned_route(&self, cell: &Arc<QueueCell>, view: &MessageView<'_>) -> bool;
     /// A queue has messages that no consumer here can take now.
     fn queue_waits(&self, cell: &Arc<QueueCell>);
 }
@@ -112,15 +110,6 @@ impl Broker {
             Some(remote) if remote.send_to_home(home, view) => Ok(()),
             _ => Err(PublishError::NoSuchTemporary),
         }
-    }
-
-    pub(super) fn send_on_learned_route(
-        &self,
-        cell: &Arc<QueueCell>,
-        view: &MessageView<'_>,
-    ) -> bool {
-        self.remote()
-            .is_some_and(|remote| remote.send_on_learned_route(cell, view))
     }
 
     /// True when the reply-to of a message has a consumer here: by its literal name, or a temporary

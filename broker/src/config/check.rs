@@ -1,82 +1,17 @@
-//! What is wrong with a directory, all of it at once.
+//! What is wrong with files that parse, all of it at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use super::file::{
-    Authorization, BrokerFile, Entry, FORMAT, LinkAuthMode, LinkListener, Permission, SecretsFile,
-    StatusAccess, Transport, UsersFile,
+    Authorization, BrokerFile, Entry, FORMAT, LinkListener, Permission, SecretsFile, StatusAccess,
+    Tls, User, UsersFile,
 };
+use super::limits::Limits;
+use super::problem::Problems;
 use crate::security::password;
 
-/// Links of one broker.
-pub const MAX_LINKS: usize = 128;
-
-/// One mistake: where it is and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The file.
-    pub file: &'static str,
-    /// Its line, where that is known; the first is 1.
-    pub line: Option<usize>,
-    /// The key.
-    pub path: String,
-    /// What is wrong.
-    pub reason: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.file)?;
-        if let Some(line) = self.line {
-            write!(formatter, ":{line}")?;
-        }
-        if !self.path.is_empty() {
-            write!(formatter, ": {}", self.path)?;
-        }
-        write!(formatter, ": {}", self.reason)
-    }
-}
-
-/// Collects mistakes.
-#[derive(Debug, Default)]
-pub(super) struct Problems(pub(super) Vec<Problem>);
-
-impl Problems {
-    pub(super) fn add(
-        &mut self,
-        file: &'static str,
-        path: impl Into<String>,
-        reason: impl Into<String>,
-    ) {
-        self.0.push(Problem {
-            file,
-            line: None,
-            path: path.into(),
-            reason: reason.into(),
-        });
-    }
-}
-
-/// Finds the line where a value of a problem stands: the first line that holds the last named part.
-pub(super) fn find_lines(problems: &mut [Problem], texts: &BTreeMap<&'static str, &str>) {
-    for problem in problems.iter_mut().filter(|problem| problem.line.is_none()) {
-        let Some(text) = texts.get(problem.file) else {
-            continue;
-        };
-        let Some(needle) = problem
-            .path
-            .rsplit(['.', '[', ']'])
-            .find(|part| !part.is_empty())
-        else {
-            continue;
-        };
-        problem.line = text
-            .lines()
-            .position(|line| line.contains(needle))
-            .map(|index| index + 1);
-    }
-}
+mod links;
+mod numbers;
 
 const BROKER: &str = "broker.yaml";
 const USERS: &str = "users.yaml";
@@ -87,58 +22,88 @@ pub(super) fn broker(
     files: &BTreeMap<String, Vec<u8>>,
     problems: &mut Problems,
 ) {
-    if file.format != FORMAT {
-        problems.add(
-            BROKER,
-            "format",
-            format!("{} is not known; this release reads {FORMAT}", file.format),
-        );
-    }
+    format(BROKER, file.format, problems);
     sites(file, problems);
     listeners(file, problems);
-    links(file, problems);
+    links::check(file, problems);
     authorization(&file.authorization, problems);
     if let Some(tls) = &file.tls {
-        let named = [
-            Some(&tls.certificate),
-            Some(&tls.key),
-            tls.trust_bundle.as_ref(),
-            tls.client_trust_bundle.as_ref(),
-        ];
-        for path in named.into_iter().flatten() {
-            if !files.contains_key(path) {
-                problems.add(
-                    BROKER,
-                    format!("tls.{path}"),
-                    format!("the file {path} is not in the directory"),
-                );
-            }
-        }
+        certificates(tls, files, problems);
     }
-    for policy in file.queue.policies.iter().flatten() {
-        pattern(BROKER, "queue.policies[].match", &policy.pattern, problems);
+    for (index, policy) in file.queue.policies.iter().flatten().enumerate() {
+        let path = format!("queue.policies[{index}].match");
+        pattern(BROKER, &path, &policy.pattern, problems);
     }
     for text in file.mesh.reply_patterns.iter().flatten() {
         pattern(BROKER, "mesh.reply_patterns", text, problems);
     }
-    if file.memory.limit.is_some_and(|limit| limit.0 < 16 << 20) {
-        problems.add(BROKER, "memory.limit", "must be at least 16Mi");
+    numbers::check(file, &Limits::of(file), problems);
+}
+
+fn format(file: &'static str, format: u32, problems: &mut Problems) {
+    if format != FORMAT {
+        problems.add(
+            file,
+            "format",
+            format!("{format} is not known; this release reads {FORMAT}"),
+        );
+    }
+}
+
+fn certificates(tls: &Tls, files: &BTreeMap<String, Vec<u8>>, problems: &mut Problems) {
+    let named = [
+        ("certificate", Some(&tls.certificate)),
+        ("key", Some(&tls.key)),
+        ("trust_bundle", tls.trust_bundle.as_ref()),
+        ("client_trust_bundle", tls.client_trust_bundle.as_ref()),
+    ];
+    for (key, path) in named {
+        let Some(path) = path.filter(|path| !files.contains_key(*path)) else {
+            continue;
+        };
+        let reason = format!("the file {path} is not in the directory");
+        problems.add(BROKER, format!("tls.{key}"), reason);
     }
 }
 
 fn sites(file: &BrokerFile, problems: &mut Problems) {
     let mut names = BTreeSet::new();
+    let mut ids: BTreeMap<u16, &str> = BTreeMap::new();
     for site in &file.sites {
+        let path = format!("sites.{}", site.name);
+        if site.name.is_empty() || site.name.len() > 253 {
+            problems.add(BROKER, "sites", "a name has 1 to 253 bytes");
+        }
         if !names.insert(site.name.as_str()) {
-            problems.add(BROKER, format!("sites.{}", site.name), "is listed twice");
+            problems.add(BROKER, path, "is listed twice");
+            continue;
+        }
+        let id = site.id.unwrap_or_else(|| short_id(&site.name));
+        if id == 0 {
+            problems.add(BROKER, path, "id must be 1 to 65535");
+        } else if let Some(other) = ids.insert(id, &site.name) {
+            let reason = format!("has the id {id}, as {other} has: give one of them another");
+            problems.add(BROKER, path, reason);
+        }
+        if site.name == file.site && file.id.is_some_and(|own| own != id) {
+            problems.add(BROKER, "id", format!("differs from that in sites, {id}"));
         }
     }
     if !names.contains(file.site.as_str()) {
         problems.add(BROKER, "site", format!("{} is not one of sites", file.site));
     }
+    if file.network.is_empty() {
+        problems.add(BROKER, "network", "must not be empty");
+    }
     if !is_uuid(&file.instance) {
         problems.add(BROKER, "instance", "must be a UUID");
     }
+}
+
+/// The id of a site that names none.
+fn short_id(site: &str) -> u16 {
+    let hash = xxhash_rust::xxh3::xxh3_64(site.as_bytes()).to_be_bytes();
+    u16::from_be_bytes([hash[6], hash[7]]).max(1)
 }
 
 fn listeners(file: &BrokerFile, problems: &mut Problems) {
@@ -174,7 +139,7 @@ fn listeners(file: &BrokerFile, problems: &mut Problems) {
         note("admin", &admin.bind, admin.port, problems);
         let is_loopback = admin
             .bind
-            .parse::<std::net::IpAddr>()
+            .parse::<core::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback());
         if admin.status == StatusAccess::Open && !is_loopback {
             problems.add(
@@ -190,60 +155,6 @@ fn listeners(file: &BrokerFile, problems: &mut Problems) {
             "listeners.stomp_tls",
             "needs tls, with a certificate and a key",
         );
-    }
-}
-
-fn links(file: &BrokerFile, problems: &mut Problems) {
-    if file.links.len() > MAX_LINKS {
-        problems.add(BROKER, "links", format!("more than {MAX_LINKS}"));
-    }
-    let mut names = BTreeSet::new();
-    for link in &file.links {
-        let path = format!("links.{}", link.name);
-        if !names.insert(link.name.as_str()) {
-            problems.add(BROKER, path.clone(), "is listed twice");
-        }
-        if link.peer == file.site {
-            problems.add(BROKER, path.clone(), "leads to this site itself");
-        } else if !file.sites.iter().any(|site| site.name == link.peer) {
-            problems.add(
-                BROKER,
-                path.clone(),
-                format!("peer {} is not one of sites", link.peer),
-            );
-        }
-        if link.cost == 0 {
-            problems.add(BROKER, path.clone(), "cost must be 1 to 65535");
-        }
-        if !(100..=60_000).contains(&link.heartbeat.0) {
-            problems.add(BROKER, path.clone(), "heartbeat must be 100ms to 60s");
-        }
-        let listener = file
-            .listeners
-            .link
-            .as_ref()
-            .map(|listener| listener.transport);
-        if listener.is_some_and(|transport| transport != link.transport) {
-            problems.add(
-                BROKER,
-                path,
-                "transport differs from that of listeners.link",
-            );
-        }
-    }
-    let is_plain = file
-        .links
-        .iter()
-        .any(|link| link.transport == Transport::Plain);
-    if file.link_auth != LinkAuthMode::Password && is_plain {
-        problems.add(BROKER, "link_auth", "certificates need transport tls");
-    }
-    let has_roots = file
-        .tls
-        .as_ref()
-        .is_some_and(|tls| tls.trust_bundle.is_some());
-    if file.link_auth != LinkAuthMode::Password && !has_roots {
-        problems.add(BROKER, "link_auth", "certificates need tls.trust_bundle");
     }
 }
 
@@ -274,7 +185,7 @@ fn either(
 }
 
 fn pattern(file: &'static str, path: &str, text: &str, problems: &mut Problems) {
-    if !crate::security::authz::is_valid_pattern(text) {
+    if !crate::security::pattern::is_valid_pattern(text) {
         problems.add(
             file,
             path,
@@ -284,13 +195,7 @@ fn pattern(file: &'static str, path: &str, text: &str, problems: &mut Problems) 
 }
 
 pub(super) fn users(file: &UsersFile, problems: &mut Problems) {
-    if file.format != FORMAT {
-        problems.add(
-            USERS,
-            "format",
-            format!("{} is not known; this release reads {FORMAT}", file.format),
-        );
-    }
+    format(USERS, file.format, problems);
     let mut names = BTreeSet::new();
     for user in &file.users {
         let path = format!("users.{}", user.name);
@@ -300,62 +205,40 @@ pub(super) fn users(file: &UsersFile, problems: &mut Problems) {
         if user.name.is_empty() || user.name.len() > 256 {
             problems.add(USERS, path.clone(), "a name has 1 to 256 bytes");
         }
-        if user.verifiers.is_empty() && user.certificate.is_none() {
-            problems.add(USERS, path.clone(), "needs a verifier or a certificate");
-        }
-        if user.verifiers.len() > 2 {
-            problems.add(USERS, path.clone(), "more than two verifiers");
-        }
-        for verifier in &user.verifiers {
-            if let Err(error) = password::check_hash(verifier) {
-                problems.add(USERS, path.clone(), error.to_string());
-            }
-        }
-        if user
-            .certificate
-            .as_ref()
-            .is_some_and(|one| one.uri.is_some() == one.common_name.is_some())
-        {
-            problems.add(
-                USERS,
-                path.clone(),
-                "certificate needs exactly one of uri and common_name",
-            );
-        }
+        credentials(user, &path, problems);
         for (index, permission) in user.permissions.iter().enumerate() {
             let Permission { queue, topic, .. } = permission;
-            either(
-                USERS,
-                &format!("{path}.permissions[{index}]"),
-                queue,
-                topic,
-                problems,
-            );
+            let path = format!("{path}.permissions[{index}]");
+            either(USERS, &path, queue, topic, problems);
         }
     }
 }
 
-pub(super) fn secrets(broker: &BrokerFile, file: &SecretsFile, problems: &mut Problems) {
-    if file.format != FORMAT {
-        problems.add(
-            SECRETS,
-            "format",
-            format!("{} is not known; this release reads {FORMAT}", file.format),
-        );
+fn credentials(user: &User, path: &str, problems: &mut Problems) {
+    if user.verifiers.is_empty() && user.certificate.is_none() {
+        problems.add(USERS, path, "needs a verifier or a certificate");
     }
-    if broker.link_auth != LinkAuthMode::Mtls {
-        for link in broker
-            .links
-            .iter()
-            .filter(|link| !file.links.contains_key(&link.name))
-        {
-            problems.add(
-                SECRETS,
-                format!("links.{}", link.name),
-                "the link has no secret here",
-            );
+    if user.verifiers.len() > 2 {
+        problems.add(USERS, path, "more than two verifiers");
+    }
+    for verifier in &user.verifiers {
+        if let Err(error) = password::check_hash(verifier) {
+            problems.add(USERS, path, error.to_string());
         }
     }
+    let needs_one = user
+        .certificate
+        .as_ref()
+        .is_some_and(|one| one.uri.is_some() == one.common_name.is_some());
+    if needs_one {
+        let reason = "certificate needs exactly one of uri and common_name";
+        problems.add(USERS, path, reason);
+    }
+}
+
+pub(super) fn secrets(broker: &BrokerFile, file: &SecretsFile, problems: &mut Problems) {
+    format(SECRETS, file.format, problems);
+    links::secrets(broker, file, problems);
     let needs_token = broker
         .listeners
         .admin
@@ -375,3 +258,6 @@ fn is_uuid(text: &str) -> bool {
     let is_hex = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(is_hex)
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,6 +36,7 @@ pub struct BrokerFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users_hash: Option<String>,
     /// Where the epoch is kept.
+    #[serde(default = "default_state_dir")]
     pub state_dir: String,
     /// What is listened on; a listener that is not listed is closed.
     pub listeners: Listeners,
@@ -86,6 +87,10 @@ pub struct BrokerFile {
     /// Logs.
     #[serde(default)]
     pub log: LogSection,
+}
+
+fn default_state_dir() -> String {
+    "/var/lib/causeway".to_owned()
 }
 
 /// Which listeners are open.

@@ -4,9 +4,15 @@
 mod check;
 pub mod diff;
 pub mod file;
+pub mod hash;
+mod limits;
+mod parse;
+mod problem;
 pub mod reload;
+#[cfg(test)]
+mod test_support;
 pub mod units;
 pub mod valid;
 
-pub use check::Problem;
+pub use problem::Problem;
 pub use valid::{Config, Files};

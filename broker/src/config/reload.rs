@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::check::Problem;
+use super::problem::Problem;
 use super::valid::{Config, Files, MAX_FILE};
 
 /// Reads the three files and every certificate beside them, through the directory as it is now: a

@@ -23,7 +23,10 @@ impl Claim {
     /// What records of this claim are kept by.
     #[must_use]
     pub fn id(&self, bid: Bid) -> ClaimId {
-        ClaimId { bid, instance8: self.instance.instance8() }
+        ClaimId {
+            bid,
+            instance8: self.instance.instance8(),
+        }
     }
 }
 
@@ -276,7 +279,10 @@ impl MeshConfig {
     /// The name that a site's certificate carries.
     #[must_use]
     pub fn identity(&self, site: &str) -> String {
-        format!("spiffe://{}/network/{}/site/{site}", self.trust_domain, self.network)
+        format!(
+            "spiffe://{}/network/{}/site/{site}",
+            self.trust_domain, self.network
+        )
     }
 }
 
@@ -292,7 +298,10 @@ mod tests {
     #[test]
     fn both_passwords_of_a_link_are_valid() {
         let [old, new, other] = [b"old", b"new", b"oth"].map(|bytes| Secret::new(bytes));
-        let secrets = Secrets { current: Some(new.clone()), previous: Some(old.clone()) };
+        let secrets = Secrets {
+            current: Some(new.clone()),
+            previous: Some(old.clone()),
+        };
         assert!(secrets.contains(&old) && secrets.contains(&new));
         assert!(!secrets.contains(&other));
     }
@@ -300,6 +309,9 @@ mod tests {
     #[test]
     fn certificates_name_network_and_site() {
         let config = MeshConfig::new("prod", "berlin");
-        assert_eq!(config.identity("tokyo"), "spiffe://causeway/network/prod/site/tokyo");
+        assert_eq!(
+            config.identity("tokyo"),
+            "spiffe://causeway/network/prod/site/tokyo"
+        );
     }
 }

@@ -58,13 +58,18 @@ impl Split {
     }
 
     fn clear(&mut self) {
-        self.parts[..self.used].iter_mut().for_each(|(_, set)| set.clear());
+        self.parts[..self.used]
+            .iter_mut()
+            .for_each(|(_, set)| set.clear());
         self.used = 0;
         self.rest.clear();
     }
 
     fn part(&mut self, link: LinkId) -> &mut DSet {
-        let at = match self.parts[..self.used].iter().position(|(other, _)| *other == link) {
+        let at = match self.parts[..self.used]
+            .iter()
+            .position(|(other, _)| *other == link)
+        {
             Some(at) => at,
             None => {
                 if self.used == self.parts.len() {
@@ -158,8 +163,12 @@ pub fn receive(
     }
     let local = if !frame.dset.remove(routes.own()) {
         Local::No
-    } else if windows.first((tail.origin, tail.epoch), tail.seq, frame.head.is_marked, now)
-        == Verdict::First
+    } else if windows.first(
+        (tail.origin, tail.epoch),
+        tail.seq,
+        frame.head.is_marked,
+        now,
+    ) == Verdict::First
     {
         Local::Deliver
     } else {

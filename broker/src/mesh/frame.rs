@@ -272,7 +272,10 @@ impl Limits {
     /// Limits of a broker whose clients may send frames of that size.
     #[must_use]
     pub const fn for_client_frame(limit: usize) -> Self {
-        Self { fwd: limit.saturating_add(FWD_EXTRA), lz4: false }
+        Self {
+            fwd: limit.saturating_add(FWD_EXTRA),
+            lz4: false,
+        }
     }
 
     /// Judges a header before its body is read.
@@ -309,7 +312,11 @@ impl Header {
     /// The header of a body of that length. Bodies are bounded far below 4 GiB.
     #[must_use]
     pub fn new(kind: FrameType, flags: u8, len: usize) -> Self {
-        Self { len: u32::try_from(len).unwrap_or(u32::MAX), code: kind as u8, flags }
+        Self {
+            len: u32::try_from(len).unwrap_or(u32::MAX),
+            code: kind as u8,
+            flags,
+        }
     }
 
     /// Reads a header; `None` while fewer than 8 bytes are there.
@@ -318,7 +325,11 @@ impl Header {
         if bytes.len() < HEADER_LEN {
             return None;
         }
-        Some(Self { len: bytes.get_u32(), code: bytes.get_u8(), flags: bytes.get_u8() })
+        Some(Self {
+            len: bytes.get_u32(),
+            code: bytes.get_u8(),
+            flags: bytes.get_u8(),
+        })
     }
 
     /// Appends the 8 bytes.

@@ -144,7 +144,10 @@ impl Now {
     /// The point that much later.
     #[must_use]
     pub fn plus(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// Time since an earlier point; nothing when it is later.

@@ -34,7 +34,13 @@ impl Limbo {
     /// Frames stay for `stay` and take at most `cap` bytes, but one of any size.
     #[must_use]
     pub const fn new(cap: usize, stay: Duration) -> Self {
-        Self { cap, stay, bytes: 0, generation: 0, frames: VecDeque::new() }
+        Self {
+            cap,
+            stay,
+            bytes: 0,
+            generation: 0,
+            frames: VecDeque::new(),
+        }
     }
 
     /// Applies new limits from the next frame on.
@@ -80,7 +86,9 @@ impl Limbo {
             return false;
         }
         self.bytes += cost;
-        let at = self.frames.partition_point(|other| other.since <= parked.since);
+        let at = self
+            .frames
+            .partition_point(|other| other.since <= parked.since);
         self.frames.insert(at, parked);
         true
     }
@@ -97,7 +105,10 @@ impl Limbo {
 
     /// Removes the frames whose stay is over and gives them to `dropped`.
     pub fn expire(&mut self, now: Now, mut dropped: impl FnMut(Queued)) {
-        while self.frames.front().is_some_and(|first| now.since(first.since) >= self.stay)
+        while self
+            .frames
+            .front()
+            .is_some_and(|first| now.since(first.since) >= self.stay)
             && let Some(parked) = self.frames.pop_front()
         {
             self.bytes -= parked.frame.cost();

@@ -1,20 +1,22 @@
-//! Fields that only brokers may set (R22), and the class of a message (R21).
+//! Where a class of messages may go (R21). The write right is checked where a message enters, the
+//! read right where it is delivered; neither is asked on the way.
 
-/// Header names that are a broker's own, beside those that start with `causeway`.
-const RESERVED: [&str; 2] = ["JMSXUserID", "breadcrumbId"];
-/// The reserved word; one of `-`, `_`, `.` follows it.
-const PREFIX: &str = "causeway";
-
-/// The class of every message while there are no traffic rules. Rule: R21.
+/// The class of every message while there are no traffic rules.
 pub const CLASS: u16 = 0;
 
-/// True for a header that is removed from what clients and foreign brokers send: custody, routes
-/// and rights travel in typed fields only. Rule: R22.
+/// True when a list of forbidden classes, as it stands in an LSA, leaves the class alone.
 #[must_use]
-pub fn is_reserved(header: &str) -> bool {
-    let rest = header.get(PREFIX.len()..).filter(|_| {
-        header.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-    });
-    rest.is_some_and(|rest| rest.starts_with(['-', '_', '.']))
-        || RESERVED.iter().any(|name| header.eq_ignore_ascii_case(name))
+pub fn is_open(denied: &[u32], class: u16) -> bool {
+    !denied.contains(&u32::from(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CLASS, is_open};
+
+    #[test]
+    fn a_class_is_kept_off_what_denies_it_and_nothing_else() {
+        assert!(is_open(&[], CLASS) && is_open(&[7], CLASS));
+        assert!(!is_open(&[7, 0], CLASS));
+    }
 }

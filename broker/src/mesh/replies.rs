@@ -126,7 +126,9 @@ impl Replies {
         now: Now,
         mut found: impl FnMut(Bid) -> bool,
     ) {
-        let Some(at) = self.find(kind, name) else { return };
+        let Some(at) = self.find(kind, name) else {
+            return;
+        };
         let routes = &mut self.slots[at].routes;
         routes.retain(|route| route.until > now);
         if routes.is_empty() {
@@ -178,7 +180,9 @@ impl Replies {
     pub fn sweep(&mut self, now: Now, budget: usize) {
         let mut at = self.oldest;
         for _ in 0..budget {
-            let Some(slot) = self.slots.get_mut(at) else { return };
+            let Some(slot) = self.slots.get_mut(at) else {
+                return;
+            };
             let newer = slot.newer;
             slot.routes.retain(|route| route.until > now);
             if slot.routes.is_empty() {
@@ -189,15 +193,24 @@ impl Replies {
     }
 
     fn find(&self, kind: KindCode, name: &str) -> Option<usize> {
-        self.names.get(name)?.iter().copied().find(|at| self.slots[*at].kind == kind)
+        self.names
+            .get(name)?
+            .iter()
+            .copied()
+            .find(|at| self.slots[*at].kind == kind)
     }
 
     fn insert(&mut self, kind: KindCode, name: &str) -> usize {
         if self.count >= self.cap {
             self.drop_slot(self.oldest);
         }
-        let slot =
-            Slot { kind, name: Box::from(name), routes: Vec::new(), older: NONE, newer: NONE };
+        let slot = Slot {
+            kind,
+            name: Box::from(name),
+            routes: Vec::new(),
+            older: NONE,
+            newer: NONE,
+        };
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at] = slot;

@@ -63,7 +63,16 @@ impl Queued {
     #[must_use]
     pub fn own(dset: DSet, tail_head: TailHead, tail: Bytes, now: Now) -> Self {
         let (age_ms, hops, is_marked) = (0, 0, false);
-        Self { dset, tail_head, tail, age_ms, since: now, hops, is_marked, hold: None }
+        Self {
+            dset,
+            tail_head,
+            tail,
+            age_ms,
+            since: now,
+            hops,
+            is_marked,
+            hold: None,
+        }
     }
 
     /// The part of an arrived frame that goes over one link.
@@ -84,7 +93,11 @@ impl Queued {
     /// The part of a frame that was queued before and is split anew.
     #[must_use]
     pub fn with_dset(&self, dset: DSet) -> Self {
-        Self { dset, tail: self.tail.clone(), ..*self }
+        Self {
+            dset,
+            tail: self.tail.clone(),
+            ..*self
+        }
     }
 
     /// Its age now.
@@ -112,9 +125,9 @@ impl Queued {
 pub enum Source {
     /// A client of this broker: its producer is held where the frame must not be lost.
     Client,
-    /// A link, or another ring that died. The room is what is left of the overflow area.
+    /// A link, or another ring that died.
     Transit {
-        /// Bytes left in the overflow area of all rings.
+        /// Bytes of the overflow area that this ring may take in all.
         overflow_room: usize,
     },
     /// Routed control of this broker.
@@ -225,7 +238,11 @@ impl Ring {
     /// How long frames have waited without any acknowledgement; zero when none waits.
     #[must_use]
     pub fn stalled_for(&self, now: Now) -> Duration {
-        if self.is_empty() { Duration::ZERO } else { now.since(self.progress) }
+        if self.is_empty() {
+            Duration::ZERO
+        } else {
+            now.since(self.progress)
+        }
     }
 
     /// Changes the cap, live.
@@ -258,18 +275,27 @@ impl Ring {
         let is_placed = match source {
             Source::Client => is_reliable || !self.is_dropping(now),
             Source::Transit { overflow_room } if is_reliable => {
-                return if frame.cost() <= overflow_room { Append::Placed } else { Append::Overflow };
+                return if self.overflow() + frame.cost() <= overflow_room {
+                    Append::Placed
+                } else {
+                    Append::Overflow
+                };
             }
             Source::Transit { .. } => false,
             Source::Control => self.bytes + frame.cost() <= self.cap + CONTROL_EXTRA,
         };
-        if is_placed { Append::Placed } else { Append::LinkFull }
+        if is_placed {
+            Append::Placed
+        } else {
+            Append::LinkFull
+        }
     }
 
     /// True once droppable frames have held their producers for a second of this episode.
     #[must_use]
     pub fn is_dropping(&self, now: Now) -> bool {
-        self.full_since.is_some_and(|since| now.since(since) >= FULL_HOLD)
+        self.full_since
+            .is_some_and(|since| now.since(since) >= FULL_HOLD)
     }
 
     /// The next frame for the socket, numbered. From here on it counts as given to the transport.

@@ -134,15 +134,27 @@ impl Tree {
     /// The largest number of edges on a way.
     #[must_use]
     pub fn eccentricity(&self) -> u16 {
-        self.reached.iter().flatten().map(|reached| reached.hops).max().unwrap_or(0)
+        self.reached
+            .iter()
+            .flatten()
+            .map(|reached| reached.hops)
+            .max()
+            .unwrap_or(0)
     }
 }
 
 /// Runs Dijkstra's algorithm from a root for one flow label. Rule: R4.
 #[must_use]
 pub fn shortest_paths(graph: &Graph, root: usize, label: u8) -> Tree {
-    let keys: Vec<u64> = graph.vertices.iter().map(|vertex| vertex.bid.tie_key(label)).collect();
-    let mut tree = Tree { root, reached: vec![None; graph.len()] };
+    let keys: Vec<u64> = graph
+        .vertices
+        .iter()
+        .map(|vertex| vertex.bid.tie_key(label))
+        .collect();
+    let mut tree = Tree {
+        root,
+        reached: vec![None; graph.len()],
+    };
     let mut best: Vec<Option<u64>> = vec![None; graph.len()];
     let mut waiting = BinaryHeap::new();
     if root < graph.len() {
@@ -184,9 +196,18 @@ fn settle(graph: &Graph, tree: &Tree, keys: &[u64], vertex: usize, distance: u64
         Some((edge, reached)) if vertex != tree.root => Reached {
             distance,
             parent: edge.to,
-            first: if edge.to == tree.root { vertex } else { reached.first },
+            first: if edge.to == tree.root {
+                vertex
+            } else {
+                reached.first
+            },
             hops: reached.hops.saturating_add(1),
         },
-        _ => Reached { distance, parent: vertex, first: vertex, hops: 0 },
+        _ => Reached {
+            distance,
+            parent: vertex,
+            first: vertex,
+            hops: 0,
+        },
     }
 }

@@ -33,12 +33,13 @@ pub enum Verdict {
     Seen,
 }
 
+#[derive(Debug)]
 struct Block {
     touched: Now,
     bits: Box<[u64; WORDS]>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Window {
     /// Blocks below this one were dropped.
     floor: u64,
@@ -47,6 +48,7 @@ struct Window {
 }
 
 /// The windows of all origins.
+#[derive(Debug)]
 pub struct Windows {
     origins: BTreeMap<Origin, Window>,
     keep: Duration,
@@ -59,7 +61,12 @@ impl Windows {
     #[must_use]
     pub fn new(keep: Duration, max_bytes: usize) -> Self {
         let max_blocks = (max_bytes / BLOCK_LEN).max(1);
-        Self { origins: BTreeMap::new(), keep, max_blocks, blocks: 0 }
+        Self {
+            origins: BTreeMap::new(),
+            keep,
+            max_blocks,
+            blocks: 0,
+        }
     }
 
     /// Bytes of bitmaps in use.
@@ -74,7 +81,11 @@ impl Windows {
         let window = self.origins.entry(origin).or_default();
         window.touched = now;
         if index < window.floor {
-            return if is_marked { Verdict::Seen } else { Verdict::First };
+            return if is_marked {
+                Verdict::Seen
+            } else {
+                Verdict::First
+            };
         }
         let (verdict, is_new) = window.test_and_set(index, seq % BLOCK_BITS, now);
         if is_new {
@@ -90,7 +101,8 @@ impl Windows {
         for window in self.origins.values_mut() {
             self.blocks -= window.drop_old(keep, now);
         }
-        self.origins.retain(|_, window| now.since(window.touched) < keep);
+        self.origins
+            .retain(|_, window| now.since(window.touched) < keep);
     }
 
     fn make_room(&mut self, origin: Origin, index: u64, now: Now) {
@@ -107,7 +119,8 @@ impl Windows {
             }
         }
         if self.origins.len() > MAX_ORIGINS {
-            self.origins.retain(|key, window| *key == origin || !window.blocks.is_empty());
+            self.origins
+                .retain(|key, window| *key == origin || !window.blocks.is_empty());
         }
     }
 
@@ -116,10 +129,17 @@ impl Windows {
         let oldest = self
             .origins
             .iter()
-            .flat_map(|(key, window)| window.blocks.iter().map(move |(at, b)| (b.touched, *key, *at)))
+            .flat_map(|(key, window)| {
+                window
+                    .blocks
+                    .iter()
+                    .map(move |(at, b)| (b.touched, *key, *at))
+            })
             .filter(|(_, key, at)| (*key, *at) != except)
             .min();
-        let Some((_, key, at)) = oldest else { return false };
+        let Some((_, key, at)) = oldest else {
+            return false;
+        };
         if let Some(window) = self.origins.get_mut(&key) {
             self.blocks -= window.drop_through(at);
         }
@@ -132,13 +152,23 @@ impl Window {
         let mut is_new = false;
         let block = self.blocks.entry(index).or_insert_with(|| {
             is_new = true;
-            Block { touched: now, bits: Box::new([0; WORDS]) }
+            Block {
+                touched: now,
+                bits: Box::new([0; WORDS]),
+            }
         });
         block.touched = now;
         let (word, mask) = (usize::try_from(bit / 64).unwrap_or(0), 1_u64 << (bit % 64));
         let was_set = block.bits[word] & mask != 0;
         block.bits[word] |= mask;
-        (if was_set { Verdict::Seen } else { Verdict::First }, is_new)
+        (
+            if was_set {
+                Verdict::Seen
+            } else {
+                Verdict::First
+            },
+            is_new,
+        )
     }
 
     fn drop_old(&mut self, keep: Duration, now: Now) -> usize {
@@ -152,7 +182,9 @@ impl Window {
     }
 
     fn drop_lowest(&mut self) -> usize {
-        let Some((index, _)) = self.blocks.pop_first() else { return 0 };
+        let Some((index, _)) = self.blocks.pop_first() else {
+            return 0;
+        };
         self.floor = self.floor.max(index + 1);
         1
     }
@@ -160,7 +192,11 @@ impl Window {
     /// Drops that block and all below it, since the floor is one number.
     fn drop_through(&mut self, index: u64) -> usize {
         let mut dropped = 0;
-        while self.blocks.first_key_value().is_some_and(|(lowest, _)| *lowest <= index) {
+        while self
+            .blocks
+            .first_key_value()
+            .is_some_and(|(lowest, _)| *lowest <= index)
+        {
             dropped += self.drop_lowest();
         }
         dropped

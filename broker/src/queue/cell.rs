@@ -267,6 +267,18 @@ impl QueueCell {
         )
     }
 
+    /// Free places at local consumers whose selector `takes` accepts.
+    #[must_use]
+    pub fn free_capacity(&self, takes: impl Fn(Option<&Selector>) -> bool) -> u32 {
+        let inner = self.lock();
+        inner.queue.free_capacity(|id| {
+            inner
+                .targets
+                .get(&id)
+                .is_some_and(|target| target.allowed() && takes(target.selector.as_ref()))
+        })
+    }
+
     /// Marks the queue removed when it has been idle since before `before_ns`.
     pub fn remove_if_idle(&self, before_ns: u64) -> bool {
         let mut inner = self.lock();

@@ -2,11 +2,12 @@
 //! remembered for a while under a keyed hash.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
 
 use super::password;
 use super::throttle::Throttle;
@@ -17,6 +18,8 @@ use crate::config::file::{FailureDelay, User};
 const CACHE_ENTRIES: usize = 4096;
 /// Longest user name.
 const MAX_USER: usize = 256;
+/// Verifications that wait for their turn, at most.
+const MAX_WAITING: usize = 1024;
 /// How long a verification may wait for its turn.
 const VERIFY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -35,7 +38,10 @@ pub enum LoginError {
 #[derive(Debug)]
 pub struct Authenticator {
     key: hmac::Key,
-    permits: Semaphore,
+    /// Turns to compute a hash.
+    permits: Arc<Semaphore>,
+    /// Places to wait for a turn.
+    places: Semaphore,
     /// Guards what was verified: keyed hash to the time it is forgotten.
     cache: Mutex<HashMap<[u8; 32], u64>>,
     /// Guards the counts of failures.
@@ -53,7 +59,8 @@ impl Authenticator {
             .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
         Ok(Self {
             key,
-            permits: Semaphore::new(permits),
+            permits: Arc::new(Semaphore::new(permits)),
+            places: Semaphore::new(MAX_WAITING),
             cache: Mutex::default(),
             throttle: Mutex::default(),
         })
@@ -100,34 +107,37 @@ impl Authenticator {
             return Err(LoginError::Invalid);
         }
         let verifiers = user.map(|user| user.verifiers.clone()).unwrap_or_default();
-        for verifier in &verifiers {
-            if self.is_remembered(&self.tag(login, verifier, passcode)) {
-                return Ok(fingerprint(verifier));
-            }
+        if let Some(known) = self.recall(login, &verifiers, passcode) {
+            return Ok(known);
         }
-        let permit = tokio::time::timeout(VERIFY_TIMEOUT, self.permits.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
-            return Err(LoginError::Busy);
-        };
-        // An unknown user costs what a known one does.
-        let tried = if verifiers.is_empty() {
-            vec![password::DUMMY.to_owned()]
-        } else {
-            verifiers.clone()
-        };
-        let secret = passcode.to_owned();
-        let found = tokio::task::spawn_blocking(move || {
-            tried
-                .into_iter()
-                .find(|verifier| password::verify(&secret, verifier))
-        });
-        match found.await {
-            Ok(Some(verifier)) if verifiers.contains(&verifier) => {
+        let permit = self.turn().await.ok_or(LoginError::Busy)?;
+        // Thousands of nodes that share an account wait here together after a restart: whoever
+        // comes second finds what the first one computed.
+        if let Some(known) = self.recall(login, &verifiers, passcode) {
+            return Ok(known);
+        }
+        match compute(permit, verifiers, passcode).await {
+            Some(verifier) => {
                 self.remember(self.tag(login, &verifier, passcode), ttl);
                 Ok(fingerprint(&verifier))
             }
-            _ => Err(LoginError::Invalid),
+            None => Err(LoginError::Invalid),
         }
+    }
+
+    /// Waits for a turn; `None` when too many wait, or for too long.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let _place = self.places.try_acquire().ok()?;
+        let turn = self.permits.clone().acquire_owned();
+        tokio::time::timeout(VERIFY_TIMEOUT, turn).await.ok()?.ok()
+    }
+
+    /// The fingerprint of the verifier that is known to fit.
+    fn recall(&self, login: &str, verifiers: &[String], passcode: &str) -> Option<u64> {
+        verifiers
+            .iter()
+            .find(|verifier| self.is_remembered(&self.tag(login, verifier, passcode)))
+            .map(|verifier| fingerprint(verifier))
     }
 
     fn tag(&self, login: &str, verifier: &str, passcode: &str) -> [u8; 32] {
@@ -157,12 +167,120 @@ impl Authenticator {
                 cache.clear();
             }
         }
-        cache.insert(tag, now_ns + u64::try_from(ttl.as_nanos()).unwrap_or(0));
+        cache.insert(
+            tag,
+            now_ns.saturating_add(u64::try_from(ttl.as_nanos()).unwrap_or(0)),
+        );
     }
+}
+
+/// The verifier that fits. Holds the turn until the hash is computed, even when nobody waits for it
+/// any more: a client that gives up does not make room for a second computation.
+async fn compute(
+    permit: OwnedSemaphorePermit,
+    verifiers: Vec<String>,
+    passcode: &str,
+) -> Option<String> {
+    let secret = Zeroizing::new(passcode.to_owned());
+    let work = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        if verifiers.is_empty() {
+            // An unknown user costs what a known one does.
+            std::hint::black_box(password::verify(&secret, password::DUMMY));
+            return None;
+        }
+        verifiers
+            .into_iter()
+            .find(|verifier| password::verify(&secret, verifier))
+    });
+    work.await.ok().flatten()
 }
 
 /// A number that tells verifiers apart and gives nothing away.
 #[must_use]
 pub fn fingerprint(verifier: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(verifier.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Authenticator, LoginError, fingerprint};
+    use crate::config::file::{FailureDelay, User};
+    use crate::config::units::Span;
+    use crate::security::password;
+
+    const DELAY: FailureDelay = FailureDelay {
+        after: 100,
+        window: Span::seconds(60),
+        min: Span(0),
+        max: Span(0),
+    };
+    const TTL: Duration = Duration::from_secs(60);
+
+    fn user(verifiers: &[&str]) -> User {
+        let text = format!("{{name: u, verifiers: {verifiers:?}}}");
+        serde_yaml::from_str(&text).expect("the user of a test parses")
+    }
+
+    async fn login(
+        authenticator: &Authenticator,
+        user: Option<&User>,
+        passcode: &str,
+    ) -> Result<u64, LoginError> {
+        authenticator
+            .verify(user, "u", passcode, "::1", (&DELAY, TTL))
+            .await
+    }
+
+    #[tokio::test]
+    async fn both_passwords_of_a_rotation_let_in_and_no_other() {
+        let old = password::hash("old", &[1; 16]).expect("a hash");
+        let new = password::hash("new", &[2; 16]).expect("a hash");
+        let user = user(&[&new, &old]);
+        let authenticator = Authenticator::new(1).expect("randomness");
+        for _ in 0..2 {
+            let found = login(&authenticator, Some(&user), "old").await;
+            assert_eq!(found, Ok(fingerprint(&old)));
+        }
+        let found = login(&authenticator, Some(&user), "new").await;
+        assert_eq!(found, Ok(fingerprint(&new)));
+        for passcode in ["other", "", &"x".repeat(1025)] {
+            let found = login(&authenticator, Some(&user), passcode).await;
+            assert_eq!(found, Err(LoginError::Invalid));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_remembered_password_is_void_once_its_hash_is_gone() {
+        let old = password::hash("old", &[1; 16]).expect("a hash");
+        let new = password::hash("new", &[2; 16]).expect("a hash");
+        let authenticator = Authenticator::new(1).expect("randomness");
+        assert!(
+            login(&authenticator, Some(&user(&[&old])), "old")
+                .await
+                .is_ok()
+        );
+        let found = login(&authenticator, Some(&user(&[&new])), "old").await;
+        assert_eq!(found, Err(LoginError::Invalid));
+    }
+
+    #[tokio::test]
+    async fn unknown_users_and_wrong_passwords_get_one_answer() {
+        let hash = password::hash("secret", &[1; 16]).expect("a hash");
+        let authenticator = Authenticator::new(1).expect("randomness");
+        let wrong = login(&authenticator, Some(&user(&[&hash])), "wrong").await;
+        let unknown = login(&authenticator, None, "secret").await;
+        assert_eq!(wrong, unknown);
+        assert_eq!(wrong, Err(LoginError::Invalid));
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_place_to_wait_is_told_so() {
+        let authenticator = Authenticator::new(1).expect("randomness");
+        authenticator.places.close();
+        let found = login(&authenticator, None, "x").await;
+        assert_eq!(found, Err(LoginError::Busy));
+    }
 }

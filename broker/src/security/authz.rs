@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::file::{Authorization, Effect, Operation, Temporary, User, UserState};
+use super::identity::Identity;
+use super::pattern::covers;
+use crate::config::file::{Authorization, Operation, Temporary, User, UserState};
 use crate::model::{Kind, destination};
 
 /// What somebody wants to do with a destination.
@@ -39,71 +41,6 @@ impl From<Operation> for Verb {
             Operation::Read => Self::Read,
             Operation::Write => Self::Write,
             Operation::Admin => Self::Admin,
-        }
-    }
-}
-
-/// A user as rights see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Login name.
-    pub user: Arc<str>,
-    /// Its groups.
-    pub groups: BTreeSet<String>,
-    permissions: Vec<Grant>,
-    /// Connections at once; 0 = the broker's limit.
-    pub max_connections: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Grant {
-    is_queue: bool,
-    pattern: String,
-    verbs: BTreeSet<Verb>,
-    is_deny: bool,
-}
-
-impl Grant {
-    /// True when it speaks of every name that `wanted` (a name or a pattern) can mean.
-    fn covers(&self, is_queue: bool, wanted: &str, verb: Verb) -> bool {
-        self.is_queue == is_queue && self.verbs.contains(&verb) && covers(&self.pattern, wanted)
-    }
-
-    fn overlaps(&self, is_queue: bool, wanted: &str, verb: Verb) -> bool {
-        self.is_queue == is_queue && self.verbs.contains(&verb) && overlaps(&self.pattern, wanted)
-    }
-}
-
-impl Identity {
-    /// The rights of a configured user.
-    #[must_use]
-    pub fn of(user: &User) -> Self {
-        let permissions = user
-            .permissions
-            .iter()
-            .filter_map(|permission| {
-                let (is_queue, pattern) = match (&permission.queue, &permission.topic) {
-                    (Some(pattern), _) => (true, pattern),
-                    (None, Some(pattern)) => (false, pattern),
-                    (None, None) => return None,
-                };
-                Some(Grant {
-                    is_queue,
-                    pattern: pattern.clone(),
-                    verbs: permission
-                        .operations
-                        .iter()
-                        .map(|one| Verb::from(*one))
-                        .collect(),
-                    is_deny: permission.effect == Effect::Deny,
-                })
-            })
-            .collect();
-        Self {
-            user: Arc::from(user.name.as_str()),
-            groups: user.groups.iter().cloned().collect(),
-            permissions,
-            max_connections: user.limits.as_ref().map_or(0, |limits| limits.connections),
         }
     }
 }
@@ -195,73 +132,17 @@ impl Rules {
             .any(|grant| !grant.is_deny && grant.covers(is_queue, name, verb))
             || self.rules.iter().any(|rule| {
                 rule.is_queue == is_queue
-                    && !rule.groups[index(verb)].is_disjoint(&identity.groups)
                     && covers(&rule.pattern, name)
+                    && !rule.groups[index(verb)].is_disjoint(&identity.groups)
             })
     }
-
-    /// True when a deny of the user touches a part of the pattern: every delivery is then judged by
-    /// its concrete name.
-    #[must_use]
-    pub fn needs_check(&self, identity: &Identity, verb: Verb, kind: Kind, pattern: &str) -> bool {
-        let is_queue = kind == Kind::Queue;
-        identity
-            .permissions
-            .iter()
-            .any(|grant| grant.is_deny && grant.overlaps(is_queue, pattern, verb))
-    }
-}
-
-/// True when a pattern matches every name that `wanted` can mean.
-#[must_use]
-pub fn covers(pattern: &str, wanted: &str) -> bool {
-    let mut own = pattern.split('.');
-    let mut other = wanted.split('.');
-    loop {
-        match (own.next(), other.next()) {
-            (Some(">"), _) | (None, None) => return true,
-            (_, Some(">")) => return false,
-            (Some("*"), Some(_)) => {}
-            (Some(segment), Some(name)) if segment == name && name != "*" => {}
-            _ => return false,
-        }
-    }
-}
-
-/// True when some name is matched by both.
-fn overlaps(one: &str, other: &str) -> bool {
-    let (mut left, mut right) = (one.split('.'), other.split('.'));
-    loop {
-        match (left.next(), right.next()) {
-            (Some(">"), _) | (_, Some(">")) | (None, None) => return true,
-            (Some(a), Some(b)) if a == b || a == "*" || b == "*" => {}
-            _ => return false,
-        }
-    }
-}
-
-/// True for dotted segments without blanks and commas, where `>` stands last if at all.
-#[must_use]
-pub fn is_valid_pattern(pattern: &str) -> bool {
-    let mut segments = pattern.split('.').peekable();
-    while let Some(segment) = segments.next() {
-        let is_last = segments.peek().is_none();
-        let is_wild = segment == "*" || (segment == ">" && is_last);
-        let is_name = !segment.is_empty()
-            && !segment
-                .contains(|character: char| character.is_whitespace() || ",*>".contains(character));
-        if !is_wild && !is_name {
-            return false;
-        }
-    }
-    pattern.len() <= 255
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Rules, Verb, covers, is_valid_pattern};
+    use super::{Rules, Verb};
     use crate::config::file::{Authorization, Entry, User};
-    use crate::model::{Kind, destination};
+    use crate::model::Kind;
 
     fn user(name: &str, groups: &[&str], permissions: &str) -> User {
         let groups = groups.join(", ");
@@ -346,39 +227,6 @@ mod tests {
                 expected,
                 "{pattern}"
             );
-        }
-        assert!(rules.needs_check(identity, Verb::Read, Kind::Topic, "mcollective.>"));
-        assert!(!rules.needs_check(identity, Verb::Read, Kind::Topic, "mcollective.a.>"));
-    }
-
-    #[test]
-    fn covering_means_matching_every_name() {
-        let patterns = ["a.b", "a.*", "a.>", ">", "*.b", "*", "a.*.c", "*.>"];
-        let names = ["a", "b", "a.b", "a.c", "b.b", "a.b.c", "a.x.c", "z.z.z"];
-        for one in patterns {
-            for other in patterns {
-                if covers(one, other) {
-                    for name in names
-                        .iter()
-                        .filter(|name| destination::matches(other, name))
-                    {
-                        assert!(
-                            destination::matches(one, name),
-                            "{one} covers {other} but not {name}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn patterns_are_checked() {
-        for good in ["a", "a.b", "a.*", ">", "a.>", "*.x.>"] {
-            assert!(is_valid_pattern(good), "{good}");
-        }
-        for bad in ["", "a..b", ">.a", "a.b*", "a b", "a,b", "a.>.b"] {
-            assert!(!is_valid_pattern(bad), "{bad}");
         }
     }
 }

@@ -2,7 +2,10 @@
 
 pub mod authn;
 pub mod authz;
+pub mod identity;
 pub mod password;
+pub mod pattern;
 pub mod throttle;
 
-pub use authz::{Identity, Rules, Verb};
+pub use authz::{Rules, Verb};
+pub use identity::Identity;

@@ -33,7 +33,7 @@ impl Throttle {
             self.failures
                 .retain(|_, known| now_ns.saturating_sub(known.first_ns) < window);
             if self.failures.len() >= MAX_ENTRIES {
-                self.failures.clear();
+                self.forget_older_half();
             }
         }
         let entry = self
@@ -49,12 +49,23 @@ impl Throttle {
                 first_ns: now_ns,
             };
         }
-        entry.count += 1;
+        entry.count = entry.count.saturating_add(1);
         if entry.count < settings.after {
             return 0;
         }
         let doublings = (entry.count - settings.after).min(30);
-        (settings.min.nanoseconds() << doublings).min(settings.max.nanoseconds())
+        let factor = 1_u64 << doublings;
+        let delay = settings.min.nanoseconds().saturating_mul(factor);
+        delay.min(settings.max.nanoseconds())
+    }
+
+    /// Half at once, so that somebody who tries many names does not make each try slow.
+    fn forget_older_half(&mut self) {
+        let mut starts: Vec<u64> = self.failures.values().map(|known| known.first_ns).collect();
+        let middle = starts.len() / 2;
+        let (_, median, _) = starts.select_nth_unstable(middle);
+        let median = *median;
+        self.failures.retain(|_, known| known.first_ns > median);
     }
 
     /// A success clears the count.
@@ -65,7 +76,7 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
-    use super::Throttle;
+    use super::{MAX_ENTRIES, Throttle};
     use crate::config::file::FailureDelay;
     use crate::config::units::Span;
 
@@ -85,5 +96,23 @@ mod tests {
         assert_eq!(delays, [0, 0, 0, 0, 1, 2, 3, 3]);
         assert_eq!(throttle.failed("u", "b", 0, &settings), 0);
         assert_eq!(throttle.failed("u", "a", 61 * second, &settings), 0);
+    }
+    #[test]
+    fn when_there_are_too_many_the_recent_ones_are_kept() {
+        let settings = FailureDelay {
+            after: 2,
+            window: Span::seconds(60),
+            min: Span::seconds(1),
+            max: Span::seconds(1),
+        };
+        let mut throttle = Throttle::default();
+        for round in 0..=MAX_ENTRIES {
+            let user = format!("u{round}");
+            assert_eq!(throttle.failed(&user, "a", round as u64, &settings), 0);
+        }
+        assert!(throttle.failures.len() <= MAX_ENTRIES);
+        let last = format!("u{MAX_ENTRIES}");
+        assert!(throttle.failed(&last, "a", 0, &settings) > 0);
+        assert_eq!(throttle.failed("u0", "a", 0, &settings), 0);
     }
 }

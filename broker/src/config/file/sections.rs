@@ -210,8 +210,44 @@ section! {
         doubt_timeout: Span,
         /// Bytes of all rings.
         rings: Size,
+        /// Bytes beyond the windows of all rings.
+        overflow: Size,
         /// Bytes that wait for a route.
         limbo: Size,
+        /// Bytes of map, interest and reports.
+        databases: Size,
+        /// Bytes of the windows that find duplicates.
+        windows: Size,
+        /// How long such a window remembers.
+        window_time: Span,
+        /// Reply destinations whose way is remembered.
+        reply_routes: u32,
+        /// How long it is remembered.
+        reply_ttl: Span,
+        /// Standing credit of an entry of interest.
+        open_credit: u32,
+        /// Destinations are spread over equally short paths; equal at all sites.
+        spread: bool,
+        /// From the connection to both ACCEPTs.
+        handshake_timeout: Span,
+        /// From ACCEPT to SYNCED.
+        sync_timeout: Span,
+        /// For each address that is dialled.
+        connect_timeout: Span,
+        /// First wait after a network failure.
+        redial_min: Span,
+        /// Longest wait after network failures.
+        redial_max: Span,
+        /// First wait after a refusal.
+        refused_min: Span,
+        /// Longest wait after refusals.
+        refused_max: Span,
+        /// The own record in the map is issued again after about this time.
+        lsa_refresh: Span,
+        /// The own report is issued again after this time.
+        report_refresh: Span,
+        /// Probes go out this often; 0s = none.
+        probe_interval: Span,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 /// `users.yaml`: the users of this site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +113,7 @@ pub struct UserLimits {
     pub connections: u32,
 }
 
-/// `secrets.yaml`.
+/// `secrets.yaml`. Never printed, wiped when dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretsFile {
@@ -126,7 +127,7 @@ pub struct SecretsFile {
     pub links: BTreeMap<String, LinkSecret>,
 }
 
-/// The secret of one link.
+/// The secret of one link. Never printed, wiped when dropped.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinkSecret {
@@ -138,6 +139,19 @@ pub struct LinkSecret {
     /// The password before a rotation; still accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
+}
+
+impl Drop for SecretsFile {
+    fn drop(&mut self) {
+        self.admin_token.zeroize();
+    }
+}
+
+impl Drop for LinkSecret {
+    fn drop(&mut self) {
+        self.current.zeroize();
+        self.previous.zeroize();
+    }
 }
 
 impl std::fmt::Debug for SecretsFile {

@@ -95,13 +95,27 @@ impl Asked {
         }
         let (property, value) = wire_key(&key.key);
         let want = waiting.clamp(1, MAX_WANT);
-        Body::Creq(CreditRequest { queue: key.queue.to_string(), property, value, want })
+        Body::Creq(CreditRequest {
+            queue: key.queue.to_string(),
+            property,
+            value,
+            want,
+        })
     }
 
     /// An answer arrived.
-    pub(super) fn granted(&mut self, from: Bid, answer: &CreditGrant, now: Now) -> Option<QueueName> {
+    pub(super) fn granted(
+        &mut self,
+        from: Bid,
+        answer: &CreditGrant,
+        now: Now,
+    ) -> Option<QueueName> {
         let queue = QueueName::from(answer.queue.as_str());
-        let key = AskKey { bid: from, queue, key: own_key(&answer.property, answer.value) };
+        let key = AskKey {
+            bid: from,
+            queue,
+            key: own_key(&answer.property, answer.value),
+        };
         let ask = self.asks.get_mut(&key)?;
         ask.pending = None;
         if answer.granted == 0 {
@@ -132,11 +146,22 @@ impl Asked {
     }
 
     /// Gives back what is left of the grants for a queue.
-    pub(super) fn give_back(&mut self, queue: &QueueName, now: Now, mut send: impl FnMut(Bid, Body)) {
+    pub(super) fn give_back(
+        &mut self,
+        queue: &QueueName,
+        now: Now,
+        mut send: impl FnMut(Bid, Body),
+    ) {
         for (key, ask) in self.asks.iter_mut().filter(|(key, _)| key.queue == *queue) {
             let unused = std::mem::take(&mut ask.left);
             if unused > 0 && now < ask.until {
-                send(key.bid, Body::Xrel(TransferRelease { grant: ask.grant, unused }));
+                send(
+                    key.bid,
+                    Body::Xrel(TransferRelease {
+                        grant: ask.grant,
+                        unused,
+                    }),
+                );
             }
         }
     }
@@ -144,13 +169,17 @@ impl Asked {
     /// Counts silence as nothing granted; names the queues concerned.
     pub(super) fn tick(&mut self, now: Now, mut silent: impl FnMut(&QueueName)) {
         for (key, ask) in &mut self.asks {
-            if ask.pending.is_some_and(|since| now.since(since) >= CREQ_WAIT) {
+            if ask
+                .pending
+                .is_some_and(|since| now.since(since) >= CREQ_WAIT)
+            {
                 ask.pending = None;
                 ask.back_off(now);
                 silent(&key.queue);
             }
         }
-        self.asks.retain(|_, ask| ask.pending.is_some() || now.since(ask.used) < FORGET);
+        self.asks
+            .retain(|_, ask| ask.pending.is_some() || now.since(ask.used) < FORGET);
     }
 
     /// Forgets everything about a broker.
@@ -159,7 +188,11 @@ impl Asked {
     }
 
     pub(super) fn deadline(&self) -> Option<Now> {
-        self.asks.values().filter_map(|ask| ask.pending).min().map(|since| since.plus(CREQ_WAIT))
+        self.asks
+            .values()
+            .filter_map(|ask| ask.pending)
+            .min()
+            .map(|since| since.plus(CREQ_WAIT))
     }
 }
 
@@ -198,18 +231,36 @@ impl Grants {
             .filter(|given| given.queue == request.queue)
             .map(|given| given.left)
             .fold(0, u32::saturating_add);
-        let granted = free.saturating_sub(promised).min(request.want).min(MAX_WANT);
+        let granted = free
+            .saturating_sub(promised)
+            .min(request.want)
+            .min(MAX_WANT);
         let mut grant = 0;
         if granted > 0 {
             self.last += 1;
             grant = self.last << 1 | u64::from(own < request.from);
             let (to, queue, until) = (request.from, request.queue.clone(), now.plus(GRANT_TTL));
-            self.given.insert(grant, Given { to, queue, left: granted, until });
+            self.given.insert(
+                grant,
+                Given {
+                    to,
+                    queue,
+                    left: granted,
+                    until,
+                },
+            );
         }
         let (property, value) = wire_key(&request.key);
         let ttl_ms = u32::try_from(GRANT_TTL.as_millis()).unwrap_or(u32::MAX);
         let queue = request.queue.to_string();
-        Body::Cgrant(CreditGrant { queue, property, value, granted, grant, ttl_ms })
+        Body::Cgrant(CreditGrant {
+            queue,
+            property,
+            value,
+            granted,
+            grant,
+            ttl_ms,
+        })
     }
 
     /// A transfer names a grant; false when that is over, and standing credit counts.
@@ -223,7 +274,9 @@ impl Grants {
     }
 
     fn take(&mut self, owner: Bid, grant: u64, count: u32, now: Now) -> bool {
-        let Some(given) = self.given.get_mut(&grant) else { return false };
+        let Some(given) = self.given.get_mut(&grant) else {
+            return false;
+        };
         if given.to != owner || now >= given.until {
             return false;
         }
@@ -239,7 +292,10 @@ impl Grants {
         self.given.retain(|grant, given| {
             let is_kept = given.queue != *queue;
             if !is_kept {
-                let release = TransferRelease { grant: *grant, unused: given.left };
+                let release = TransferRelease {
+                    grant: *grant,
+                    unused: given.left,
+                };
                 send(given.to, Body::Xrel(release));
             }
             is_kept
@@ -261,5 +317,8 @@ pub(super) fn own_key(property: &str, value: u64) -> SelectorKey {
 }
 
 fn wire_key(key: &SelectorKey) -> (String, u64) {
-    key.as_ref().map_or_else(Default::default, |(property, value)| (property.to_string(), *value))
+    key.as_ref()
+        .map_or_else(Default::default, |(property, value)| {
+            (property.to_string(), *value)
+        })
 }

@@ -121,7 +121,11 @@ impl Incoming {
         // The owner has at most MAX_OPEN transfers open, so it has the outcome of older ones.
         let span = u64::try_from(MAX_OPEN).unwrap_or(u64::MAX);
         let known_there = self.known.saturating_sub(span);
-        while self.refused.front().is_some_and(|(seq, _)| *seq <= known_there) {
+        while self
+            .refused
+            .front()
+            .is_some_and(|(seq, _)| *seq <= known_there)
+        {
             self.refused.pop_front();
         }
         self.done > before
@@ -132,10 +136,19 @@ impl Incoming {
         let refused = self
             .refused
             .iter()
-            .map(|(seq, why)| Refused { seq: *seq, why: why.code() })
+            .map(|(seq, why)| Refused {
+                seq: *seq,
+                why: why.code(),
+            })
             .collect();
         let unknown = self.is_unknown && self.known == self.done;
-        TransferAck { stream_epoch, stream, upto: self.done, refused, unknown }
+        TransferAck {
+            stream_epoch,
+            stream,
+            upto: self.done,
+            refused,
+            unknown,
+        }
     }
 
     /// True when an acknowledgement is due: of repeated transfers, or because a gap lasted so long
@@ -152,7 +165,10 @@ impl Incoming {
     }
 
     pub(super) fn deadline(&self) -> Option<Now> {
-        [self.gap_deadline(), self.ack_at].into_iter().flatten().min()
+        [self.gap_deadline(), self.ack_at]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn gap_deadline(&self) -> Option<Now> {

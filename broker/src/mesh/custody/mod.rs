@@ -126,16 +126,27 @@ impl Custody {
     /// Everything but offers.
     pub fn handle(&mut self, event: Event<'_>, now: Now, out: &mut Effects) {
         match event {
-            Event::Transfer { head, envelope, expires } => {
+            Event::Transfer {
+                head,
+                envelope,
+                expires,
+            } => {
                 self.on_transfer(head, envelope, expires, now, out);
             }
             Event::Outcomes(outcomes) => self.on_outcomes(outcomes, now, out),
             Event::Routed { from, body } => self.on_routed(from, body, now, out),
             Event::Grant { request, free } => {
                 let body = self.grants.grant(self.config.own, &request, free, now);
-                out.push(Effect::Route { to: request.from, body });
+                out.push(Effect::Route {
+                    to: request.from,
+                    body,
+                });
             }
-            Event::Peer { bid, epoch, is_reachable } => {
+            Event::Peer {
+                bid,
+                epoch,
+                is_reachable,
+            } => {
                 self.on_peer(bid, epoch, is_reachable, now, out);
             }
             Event::Generation => self.streams.values_mut().for_each(|s| s.nudge(now, out)),
@@ -146,7 +157,8 @@ impl Custody {
                 self.asked.give_back(&queue, now, send);
             }
             Event::ConsumersGone(queue) => {
-                self.grants.withdraw(&queue, |to, body| out.push(Effect::Route { to, body }));
+                self.grants
+                    .withdraw(&queue, |to, body| out.push(Effect::Route { to, body }));
             }
             Event::Purged(bid) => self.on_purged(bid),
             Event::Tick => self.on_tick(now, out),
@@ -157,12 +169,20 @@ impl Custody {
     /// When [`Event::Tick`] is wanted next.
     #[must_use]
     pub fn deadline(&self) -> Now {
-        let streams = self.streams.iter().filter_map(|((_, is_persistent), stream)| {
-            stream.deadline().or_else(|| self.doubt_end(stream, *is_persistent))
-        });
+        let streams = self
+            .streams
+            .iter()
+            .filter_map(|((_, is_persistent), stream)| {
+                stream
+                    .deadline()
+                    .or_else(|| self.doubt_end(stream, *is_persistent))
+            });
         let incoming = self.incoming.values().filter_map(Incoming::deadline);
         let asked = self.asked.deadline();
-        streams.chain(incoming).chain(asked).fold(self.sweep_at, Now::min)
+        streams
+            .chain(incoming)
+            .chain(asked)
+            .fold(self.sweep_at, Now::min)
     }
 
     fn on_routed(&mut self, from: Bid, body: Body, now: Now, out: &mut Effects) {
@@ -192,8 +212,11 @@ impl Custody {
 
     fn on_tick(&mut self, now: Now, out: &mut Effects) {
         self.end_doubts(now, out);
-        self.streams.values_mut().for_each(|stream| stream.tick(now, out));
-        self.asked.tick(now, |queue| out.push(Effect::Look(queue.clone())));
+        self.streams
+            .values_mut()
+            .for_each(|stream| stream.tick(now, out));
+        self.asked
+            .tick(now, |queue| out.push(Effect::Look(queue.clone())));
         self.tick_incoming(now, out);
         if now >= self.sweep_at {
             self.sweep_at = now.plus(SWEEP);
@@ -204,7 +227,11 @@ impl Custody {
 
     /// Rule: R19. What stays again is put back by its offer.
     fn look_at_all(&mut self, out: &mut Effects) {
-        out.extend(std::mem::take(&mut self.waiting).into_iter().map(Effect::Look));
+        out.extend(
+            std::mem::take(&mut self.waiting)
+                .into_iter()
+                .map(Effect::Look),
+        );
     }
 
     fn is_reachable(&self, bid: Bid) -> bool {
@@ -212,7 +239,10 @@ impl Custody {
     }
 
     fn count_resent(&mut self) {
-        let resent = self.streams.values_mut().map(|stream| std::mem::take(&mut stream.resent));
+        let resent = self
+            .streams
+            .values_mut()
+            .map(|stream| std::mem::take(&mut stream.resent));
         self.counters.resent += resent.sum::<u64>();
     }
 }

@@ -127,11 +127,20 @@ impl Custody {
                 && self.is_reachable(candidate.bid)
                 && !offer.refusals.contains(candidate)
         };
-        let mut order: Vec<usize> =
-            (0..candidates.len()).filter(|at| is_open(&candidates[*at])).collect();
+        let mut order: Vec<usize> = (0..candidates.len())
+            .filter(|at| is_open(&candidates[*at]))
+            .collect();
         order.sort_by_key(|at| {
-            let Candidate { bid, entry, distance, .. } = candidates[*at];
-            let pass = self.outlets.get(&(bid, entry)).map_or(0, |outlet| outlet.pass);
+            let Candidate {
+                bid,
+                entry,
+                distance,
+                ..
+            } = candidates[*at];
+            let pass = self
+                .outlets
+                .get(&(bid, entry))
+                .map_or(0, |outlet| outlet.pass);
             (distance, pass, bid, entry)
         });
         order
@@ -144,8 +153,18 @@ impl Custody {
         now: Now,
         out: &mut Effects,
     ) -> Found {
-        let Candidate { bid, epoch, entry, rev, .. } = *candidate;
-        let ask = AskKey { bid, queue: offer.queue.clone(), key: candidate.key.clone() };
+        let Candidate {
+            bid,
+            epoch,
+            entry,
+            rev,
+            ..
+        } = *candidate;
+        let ask = AskKey {
+            bid,
+            queue: offer.queue.clone(),
+            key: candidate.key.clone(),
+        };
         let outlet = self.outlets.entry((bid, entry)).or_default();
         let (is_standing, grant) = match self.asked.allowance(&ask, candidate.hint, now) {
             Allowance::Grant(grant) => (false, grant),
@@ -165,11 +184,22 @@ impl Custody {
         outlet.pass = outlet.pass.max(self.pass_floor);
         self.pass_floor = outlet.pass;
         outlet.pass += STRIDE >> candidate.consumers_log2.min(20);
-        Found::Use(Charge::Entry { ask, epoch, entry, rev, is_standing }, grant)
+        Found::Use(
+            Charge::Entry {
+                ask,
+                epoch,
+                entry,
+                rev,
+                is_standing,
+            },
+            grant,
+        )
     }
 
     fn is_stream_full(&self, to: Bid, is_persistent: bool) -> bool {
-        self.streams.get(&(to, is_persistent)).is_some_and(Stream::is_full)
+        self.streams
+            .get(&(to, is_persistent))
+            .is_some_and(Stream::is_full)
     }
 
     fn send(
@@ -201,10 +231,13 @@ impl Custody {
             state: ItemState::Live,
         };
         let (own, epoch) = (self.config.own, self.config.epoch);
-        let stream = self.streams.entry((to, offer.is_persistent)).or_insert_with(|| {
-            self.last_stream += 1;
-            Stream::new(own, epoch, to, self.last_stream, offer.is_persistent, now)
-        });
+        let stream = self
+            .streams
+            .entry((to, offer.is_persistent))
+            .or_insert_with(|| {
+                self.last_stream += 1;
+                Stream::new(own, epoch, to, self.last_stream, offer.is_persistent, now)
+            });
         stream.push(item, now, out);
         Placement::Sent(to)
     }

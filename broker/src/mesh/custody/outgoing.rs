@@ -29,7 +29,13 @@ const NUDGE_GAP: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Charge {
     /// Standing credit or a grant of that entry.
-    Entry { ask: AskKey, epoch: Epoch, entry: u64, rev: u32, is_standing: bool },
+    Entry {
+        ask: AskKey,
+        epoch: Epoch,
+        entry: u64,
+        rev: u32,
+        is_standing: bool,
+    },
     /// The implicit credit of learned routes.
     Learned,
 }
@@ -97,7 +103,14 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(owner: Bid, epoch: Epoch, to: Bid, number: u32, is_persistent: bool, now: Now) -> Self {
+    pub(super) fn new(
+        owner: Bid,
+        epoch: Epoch,
+        to: Bid,
+        number: u32,
+        is_persistent: bool,
+        now: Now,
+    ) -> Self {
         Self {
             owner,
             to,
@@ -125,7 +138,9 @@ impl Stream {
 
     /// True while a message of this stream is in no queue.
     pub(super) fn is_holding(&self) -> bool {
-        self.items.iter().any(|item| item.state != ItemState::Doubted)
+        self.items
+            .iter()
+            .any(|item| item.state != ItemState::Doubted)
     }
 
     fn end(&self) -> u64 {
@@ -161,7 +176,9 @@ impl Stream {
 
     fn send(&mut self, seq: u64, now: Now, out: &mut Effects) -> usize {
         let at = usize::try_from(seq - self.first).unwrap_or(usize::MAX);
-        let Some(item) = self.items.get_mut(at) else { return 0 };
+        let Some(item) = self.items.get_mut(at) else {
+            return 0;
+        };
         let mut ttl_ms = 0;
         if let (ItemState::Live, Some(expires)) = (item.state, item.expires) {
             let left = u32::try_from(expires.since(now).as_millis()).unwrap_or(u32::MAX);
@@ -174,8 +191,16 @@ impl Stream {
         item.sent = Some(now);
         item.times += 1;
         let mut flags = if self.is_persistent { XF_PERSISTENT } else { 0 };
-        flags |= if item.is_redelivered { XF_REDELIVERED } else { 0 };
-        flags |= if item.charge == Charge::Learned { XF_LEARNED } else { 0 };
+        flags |= if item.is_redelivered {
+            XF_REDELIVERED
+        } else {
+            0
+        };
+        flags |= if item.charge == Charge::Learned {
+            XF_LEARNED
+        } else {
+            0
+        };
         let head = TransferHead {
             owner: self.owner,
             to: self.to,
@@ -187,9 +212,17 @@ impl Stream {
             grant: item.grant,
             term: 0,
         };
-        let envelope = if is_void { Bytes::new() } else { item.envelope.clone() };
+        let envelope = if is_void {
+            Bytes::new()
+        } else {
+            item.envelope.clone()
+        };
         let len = envelope.len();
-        out.push(Effect::Forward { head, envelope, ttl_ms });
+        out.push(Effect::Forward {
+            head,
+            envelope,
+            ttl_ms,
+        });
         len
     }
 
@@ -221,7 +254,8 @@ impl Stream {
     }
 
     fn retry(&self) -> Duration {
-        self.smoothed.map_or(RETRY_MIN, |time| (time * 4).max(RETRY_MIN))
+        self.smoothed
+            .map_or(RETRY_MIN, |time| (time * 4).max(RETRY_MIN))
     }
 
     /// Sends again from the first transfer without an outcome.
@@ -245,7 +279,9 @@ impl Stream {
 
     /// The receiver's process is a new one: it may deliver again what the old one had.
     pub(super) fn flag_redelivered(&mut self) {
-        self.items.iter_mut().for_each(|item| item.is_redelivered = true);
+        self.items
+            .iter_mut()
+            .for_each(|item| item.is_redelivered = true);
     }
 
     pub(super) fn tick(&mut self, now: Now, out: &mut Effects) {
@@ -264,7 +300,11 @@ impl Stream {
     /// gets the credit that is free again.
     pub(super) fn give_up(&mut self, mut charges: impl FnMut(&Item), out: &mut Effects) -> u64 {
         let mut count = 0;
-        for item in self.items.iter_mut().filter(|item| item.state != ItemState::Doubted) {
+        for item in self
+            .items
+            .iter_mut()
+            .filter(|item| item.state != ItemState::Doubted)
+        {
             charges(item);
             let why = if item.state == ItemState::Live {
                 ReturnReason::InDoubt
@@ -284,7 +324,10 @@ impl Stream {
             count += 1;
         }
         if count > 0 {
-            out.push(Effect::DropParked { to: self.to, stream: self.number });
+            out.push(Effect::DropParked {
+                to: self.to,
+                stream: self.number,
+            });
         }
         count
     }

@@ -16,7 +16,9 @@ impl Custody {
                 .is_some_and(|s| (s.epoch, s.number) == (ack.stream_epoch, ack.stream))
         });
         let Some(key) = key else { return };
-        let Some(stream) = self.streams.get_mut(&key) else { return };
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return;
+        };
         let refused: BTreeMap<u64, u32> = ack.refused.iter().map(|r| (r.seq, r.why)).collect();
         let mut settled = Vec::new();
         while let Some((seq, item)) = stream.pop(ack.upto, now) {
@@ -69,7 +71,16 @@ impl Custody {
 
     /// Notes a refusal with the message, or with the broker, so that it is not repeated in vain.
     fn remember(&mut self, item: &mut Item, why: Refusal, now: Now) {
-        let Charge::Entry { ask, epoch, entry, rev, .. } = &item.charge else { return };
+        let Charge::Entry {
+            ask,
+            epoch,
+            entry,
+            rev,
+            ..
+        } = &item.charge
+        else {
+            return;
+        };
         match why {
             Refusal::NoCredit | Refusal::Full => self.asked.refused(ask, now),
             Refusal::NoConsumer | Refusal::NotAllowed | Refusal::StaleTerm => {
@@ -111,7 +122,9 @@ impl Custody {
             self.asked.forget(bid);
         }
         for is_persistent in [false, true] {
-            let Some(stream) = self.streams.get_mut(&(bid, is_persistent)) else { continue };
+            let Some(stream) = self.streams.get_mut(&(bid, is_persistent)) else {
+                continue;
+            };
             if is_new_process {
                 stream.flag_redelivered();
             }
@@ -134,12 +147,15 @@ impl Custody {
             .streams
             .iter()
             .filter(|((_, is_persistent), stream)| {
-                self.doubt_end(stream, *is_persistent).is_some_and(|end| end <= now)
+                self.doubt_end(stream, *is_persistent)
+                    .is_some_and(|end| end <= now)
             })
             .map(|(key, _)| *key)
             .collect();
         for key in due {
-            let Some(stream) = self.streams.get_mut(&key) else { continue };
+            let Some(stream) = self.streams.get_mut(&key) else {
+                continue;
+            };
             let (outlets, peers) = (&mut self.outlets, &mut self.peers);
             let count = stream.give_up(|item| refund(outlets, peers, key.0, item), out);
             self.counters.in_doubt += count;
@@ -158,9 +174,11 @@ impl Custody {
 
     /// Nothing is kept of a broker but messages that are in no queue.
     pub(super) fn on_purged(&mut self, bid: Bid) {
-        self.streams.retain(|(to, _), stream| *to != bid || stream.is_holding());
+        self.streams
+            .retain(|(to, _), stream| *to != bid || stream.is_holding());
         let is_used = |outlet: &Outlet| outlet.standing > 0;
-        self.outlets.retain(|(to, _), outlet| *to != bid || is_used(outlet));
+        self.outlets
+            .retain(|(to, _), outlet| *to != bid || is_used(outlet));
         self.asked.forget(bid);
         self.forget_incoming(bid);
         if !self.streams.keys().any(|(to, _)| *to == bid) {
@@ -176,7 +194,11 @@ fn refund(
     item: &Item,
 ) {
     match &item.charge {
-        Charge::Entry { entry, is_standing: true, .. } => {
+        Charge::Entry {
+            entry,
+            is_standing: true,
+            ..
+        } => {
             if let Some(outlet) = outlets.get_mut(&(to, *entry)) {
                 outlet.standing = outlet.standing.saturating_sub(1);
             }

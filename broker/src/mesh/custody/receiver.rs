@@ -32,7 +32,11 @@ impl Custody {
         let incoming = self.incoming.entry(key).or_default();
         let before = incoming.reorder_bytes();
         let mut ready = Vec::new();
-        let transfer = Waiting { head, envelope, expires };
+        let transfer = Waiting {
+            head,
+            envelope,
+            expires,
+        };
         incoming.take(transfer, room, now, |transfer| ready.push(transfer));
         self.reorder_bytes = self.reorder_bytes + incoming.reorder_bytes() - before;
         for transfer in ready {
@@ -41,12 +45,34 @@ impl Custody {
     }
 
     fn arrived(&mut self, transfer: Waiting, now: Now, out: &mut Effects) {
-        let Waiting { head, envelope, expires } = transfer;
-        let TransferHead { owner, stream_epoch, stream, seq, .. } = head;
-        let id = TransferId { owner, stream_epoch, stream, seq };
+        let Waiting {
+            head,
+            envelope,
+            expires,
+        } = transfer;
+        let TransferHead {
+            owner,
+            stream_epoch,
+            stream,
+            seq,
+            ..
+        } = head;
+        let id = TransferId {
+            owner,
+            stream_epoch,
+            stream,
+            seq,
+        };
         if envelope.is_empty() {
             // A void: its owner took the message back, and asks whether it had been accepted.
-            self.on_outcomes(&[Outcome { id, refused: Some(Refusal::NotAllowed) }], now, out);
+            self.on_outcomes(
+                &[Outcome {
+                    id,
+                    refused: Some(Refusal::NotAllowed),
+                }],
+                now,
+                out,
+            );
             return;
         }
         let credit = if head.has(XF_LEARNED) {
@@ -71,7 +97,9 @@ impl Custody {
         let mut due = Vec::new();
         for Outcome { id, refused } in outcomes {
             let key = (id.owner, id.stream_epoch, id.stream);
-            let Some(incoming) = self.incoming.get_mut(&key) else { continue };
+            let Some(incoming) = self.incoming.get_mut(&key) else {
+                continue;
+            };
             if incoming.outcome(id.seq, *refused, now) && !due.contains(&key) {
                 due.push(key);
             }
@@ -102,7 +130,9 @@ impl Custody {
         }
         let peers = &self.peers;
         self.incoming.retain(|(owner, stream_epoch, _), incoming| {
-            let is_current = peers.get(owner).is_none_or(|peer| peer.epoch.0 <= *stream_epoch);
+            let is_current = peers
+                .get(owner)
+                .is_none_or(|peer| peer.epoch.0 <= *stream_epoch);
             let is_live = is_current && !incoming.is_unknown();
             is_live || !incoming.is_settled() || now.since(incoming.used) < GRACE
         });

@@ -29,24 +29,37 @@ impl Refusals {
     /// Nobody refused it.
     #[must_use]
     pub const fn new() -> Self {
-        Self { notes: Vec::new(), resting: None }
+        Self {
+            notes: Vec::new(),
+            resting: None,
+        }
     }
 
     /// Remembers a refusal until the entry's epoch or revision differs.
     pub(super) fn note(&mut self, bid: Bid, epoch: Epoch, entry: u64, rev: u32, now: Now) {
-        self.notes.retain(|note| (note.bid, note.entry) != (bid, entry));
+        self.notes
+            .retain(|note| (note.bid, note.entry) != (bid, entry));
         if self.notes.len() >= MAX_NOTES {
             self.notes.remove(0);
             self.resting = Some(now.plus(REST));
         }
-        self.notes.push(Note { bid, epoch, entry, rev });
+        self.notes.push(Note {
+            bid,
+            epoch,
+            entry,
+            rev,
+        });
     }
 
     /// True when the entry, as it is now, refused the message.
     #[must_use]
     pub fn contains(&self, candidate: &Candidate) -> bool {
-        let note =
-            Note { bid: candidate.bid, epoch: candidate.epoch, entry: candidate.entry, rev: candidate.rev };
+        let note = Note {
+            bid: candidate.bid,
+            epoch: candidate.epoch,
+            entry: candidate.entry,
+            rev: candidate.rev,
+        };
         self.notes.contains(&note)
     }
 

@@ -27,11 +27,15 @@ impl SetForm {
     /// Bytes of the members on the wire.
     ///
     /// # Errors
-    /// An unknown form.
+    /// An unknown form, no members, or too many.
     pub fn byte_len(self) -> Result<usize, FrameError> {
+        let count = usize::from(self.count);
         match self.kind {
-            0 => Ok(2 * usize::from(self.count)),
-            1 => Ok(8 * usize::from(self.count)),
+            0 | 1 if count == 0 => Err(FrameError::EmptySet),
+            0 if count > MAX_MEMBERS => Err(FrameError::TooManyMembers(count)),
+            0 => Ok(2 * count),
+            1 if count > MAX_WORDS => Err(FrameError::TooManyWords(count)),
+            1 => Ok(8 * count),
             other => Err(FrameError::UnknownSetForm(other)),
         }
     }
@@ -49,7 +53,11 @@ impl DSet {
     /// The empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self { len: 0, inline: [0; INLINE], spilled: Vec::new() }
+        Self {
+            len: 0,
+            inline: [0; INLINE],
+            spilled: Vec::new(),
+        }
     }
 
     /// The set of one site.
@@ -103,7 +111,9 @@ impl DSet {
 
     /// Adds a site; false when it was there.
     pub fn insert(&mut self, sid: Sid) -> bool {
-        let Err(at) = self.as_slice().binary_search(&sid.0) else { return false };
+        let Err(at) = self.as_slice().binary_search(&sid.0) else {
+            return false;
+        };
         if self.spilled.is_empty() && usize::from(self.len) < INLINE {
             let len = usize::from(self.len);
             self.inline.copy_within(at..len, at + 1);
@@ -118,7 +128,9 @@ impl DSet {
 
     /// Removes a site; false when it was not there.
     pub fn remove(&mut self, sid: Sid) -> bool {
-        let Ok(at) = self.as_slice().binary_search(&sid.0) else { return false };
+        let Ok(at) = self.as_slice().binary_search(&sid.0) else {
+            return false;
+        };
         if self.spilled.is_empty() {
             let len = usize::from(self.len);
             self.inline.copy_within(at + 1..len, at);
@@ -142,13 +154,18 @@ impl DSet {
 
     fn spill(&mut self) {
         if self.spilled.is_empty() {
-            self.spilled.extend_from_slice(&self.inline[..usize::from(self.len)]);
+            self.spilled
+                .extend_from_slice(&self.inline[..usize::from(self.len)]);
             self.len = 0;
         }
     }
 
     fn as_slice(&self) -> &[u16] {
-        if self.spilled.is_empty() { &self.inline[..usize::from(self.len)] } else { &self.spilled }
+        if self.spilled.is_empty() {
+            &self.inline[..usize::from(self.len)]
+        } else {
+            &self.spilled
+        }
     }
 
     /// The shorter form on the wire.
@@ -156,11 +173,21 @@ impl DSet {
     pub fn form(&self) -> SetForm {
         let members = self.as_slice();
         let count = u16::try_from(members.len()).unwrap_or(u16::MAX);
-        let list = SetForm { kind: 0, count, base: 0 };
-        let (Some(first), Some(last)) = (members.first(), members.last()) else { return list };
+        let list = SetForm {
+            kind: 0,
+            count,
+            base: 0,
+        };
+        let (Some(first), Some(last)) = (members.first(), members.last()) else {
+            return list;
+        };
         let (base, words) = (first / 64, last / 64 - first / 64 + 1);
         if 8 * usize::from(words) < 2 * members.len() {
-            SetForm { kind: 1, count: words, base }
+            SetForm {
+                kind: 1,
+                count: words,
+                base,
+            }
         } else {
             list
         }
@@ -191,10 +218,12 @@ impl DSet {
     /// # Errors
     /// Whatever section 4.5 of the design refuses.
     pub fn decode(form: SetForm, bytes: &[u8]) -> Result<Self, FrameError> {
+        if bytes.len() != form.byte_len()? {
+            return Err(FrameError::Truncated);
+        }
         let set = match form.kind {
-            0 => Self::decode_list(usize::from(form.count), bytes)?,
-            1 => Self::decode_bitmap(form, bytes)?,
-            other => return Err(FrameError::UnknownSetForm(other)),
+            0 => Self::decode_list(bytes)?,
+            _ => Self::decode_bitmap(form, bytes)?,
         };
         match set.as_slice().first() {
             None => Err(FrameError::EmptySet),
@@ -203,13 +232,7 @@ impl DSet {
         }
     }
 
-    fn decode_list(count: usize, mut bytes: &[u8]) -> Result<Self, FrameError> {
-        if count > MAX_MEMBERS {
-            return Err(FrameError::TooManyMembers(count));
-        }
-        if bytes.len() != 2 * count {
-            return Err(FrameError::Truncated);
-        }
+    fn decode_list(mut bytes: &[u8]) -> Result<Self, FrameError> {
         let mut set = Self::new();
         let mut last = None;
         while bytes.has_remaining() {
@@ -227,15 +250,8 @@ impl DSet {
     }
 
     fn decode_bitmap(form: SetForm, mut bytes: &[u8]) -> Result<Self, FrameError> {
-        let words = usize::from(form.count);
-        if words > MAX_WORDS {
-            return Err(FrameError::TooManyWords(words));
-        }
-        if usize::from(form.base) + words > MAX_WORDS {
+        if usize::from(form.base) + usize::from(form.count) > MAX_WORDS {
             return Err(FrameError::WordsOutOfRange);
-        }
-        if bytes.len() != 8 * words {
-            return Err(FrameError::Truncated);
         }
         let mut set = Self::new();
         for word in form.base..form.base.saturating_add(form.count) {

@@ -44,8 +44,18 @@ fn frame(dset: DSet, origin: u16, seq: u64) -> FwdFrame {
         payload_len: 0,
     };
     let tail = tail_head.with_payload(&[]);
-    let head = FwdHead { lseq: 1, age_ms: 100, hops: 0, is_marked: false };
-    FwdFrame { head, dset, tail_head, tail }
+    let head = FwdHead {
+        lseq: 1,
+        age_ms: 100,
+        hops: 0,
+        is_marked: false,
+    };
+    FwdFrame {
+        head,
+        dset,
+        tail_head,
+        tail,
+    }
 }
 
 fn arrive(frame: &mut FwdFrame, windows: &mut Windows) -> Received {
@@ -97,7 +107,10 @@ fn a_split_has_one_disjoint_part_per_link_and_a_rest() {
     let mut split_into = Split::default();
     let tail = frame(DSet::new(), 1, 1).tail_head;
     split(&TwoLinks, &tail, &set(&[1, 2, 3, 4, 2000]), &mut split_into);
-    assert_eq!(split_into.parts(), [(LinkId(1), set(&[1, 3])), (LinkId(0), set(&[2, 4]))]);
+    assert_eq!(
+        split_into.parts(),
+        [(LinkId(1), set(&[1, 3])), (LinkId(0), set(&[2, 4]))]
+    );
     assert_eq!(*split_into.rest(), set(&[2000]));
     // Used again, nothing of the last time is left.
     split(&TwoLinks, &tail, &set(&[6]), &mut split_into);
@@ -109,7 +122,13 @@ fn a_split_has_one_disjoint_part_per_link_and_a_rest() {
 fn a_frame_for_here_and_others_is_delivered_and_sent_on_without_us() {
     let mut frame = frame(set(&[10, 11]), 1, 1);
     let received = arrive(&mut frame, &mut windows());
-    assert_eq!(received, Received::Handle { local: Local::Deliver, onward: Onward::Split });
+    assert_eq!(
+        received,
+        Received::Handle {
+            local: Local::Deliver,
+            onward: Onward::Split
+        }
+    );
     assert_eq!(frame.dset, set(&[11]));
     assert_eq!((frame.head.age_ms, frame.head.hops), (120, 1));
 }
@@ -122,7 +141,13 @@ fn the_second_copy_is_not_delivered_whether_marked_or_not() {
         let mut again = frame(set(&[10, 12]), 1, 1);
         again.head.is_marked = is_marked;
         let received = arrive(&mut again, &mut windows);
-        assert_eq!(received, Received::Handle { local: Local::Duplicate, onward: Onward::Split });
+        assert_eq!(
+            received,
+            Received::Handle {
+                local: Local::Duplicate,
+                onward: Onward::Split
+            }
+        );
     }
 }
 
@@ -130,7 +155,13 @@ fn the_second_copy_is_not_delivered_whether_marked_or_not() {
 fn a_frame_in_transit_leaves_the_window_alone() {
     let mut windows = windows();
     let received = arrive(&mut frame(set(&[12]), 1, 1), &mut windows);
-    assert_eq!(received, Received::Handle { local: Local::No, onward: Onward::Split });
+    assert_eq!(
+        received,
+        Received::Handle {
+            local: Local::No,
+            onward: Onward::Split
+        }
+    );
     assert_eq!(windows.bytes(), 0);
 }
 
@@ -139,17 +170,32 @@ fn too_many_hops_park_a_frame_after_it_was_delivered_here() {
     let mut frame = frame(set(&[10, 12]), 1, 1);
     frame.head.hops = 20;
     let received = arrive(&mut frame, &mut windows());
-    assert_eq!(received, Received::Handle { local: Local::Deliver, onward: Onward::Park });
+    assert_eq!(
+        received,
+        Received::Handle {
+            local: Local::Deliver,
+            onward: Onward::Park
+        }
+    );
 }
 
 #[test]
 fn what_is_too_old_or_denied_ends_here() {
     let mut expired = frame(set(&[10]), 1, 1);
     expired.tail_head.ttl_ms = 120;
-    assert_eq!(arrive(&mut expired, &mut windows()), Received::Drop(DropReason::Expired));
+    assert_eq!(
+        arrive(&mut expired, &mut windows()),
+        Received::Drop(DropReason::Expired)
+    );
     let mut aged = frame(set(&[10]), 1, 1);
     aged.head.age_ms = 30_000;
-    assert_eq!(arrive(&mut aged, &mut windows()), Received::Drop(DropReason::Age));
+    assert_eq!(
+        arrive(&mut aged, &mut windows()),
+        Received::Drop(DropReason::Age)
+    );
     let mut denied = frame(set(&[10]), 666, 1);
-    assert_eq!(arrive(&mut denied, &mut windows()), Received::Drop(DropReason::Denied));
+    assert_eq!(
+        arrive(&mut denied, &mut windows()),
+        Received::Drop(DropReason::Denied)
+    );
 }

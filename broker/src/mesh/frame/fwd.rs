@@ -174,13 +174,25 @@ fn layout(flags: u8, mut body: &[u8]) -> Result<Layout, FrameError> {
         return Err(FrameError::Truncated);
     }
     let is_marked = flags & FLAG_MARKED != 0;
-    let head =
-        FwdHead { lseq: body.get_u64(), age_ms: body.get_u32(), hops: body.get_u16(), is_marked };
+    let head = FwdHead {
+        lseq: body.get_u64(),
+        age_ms: body.get_u32(),
+        hops: body.get_u16(),
+        is_marked,
+    };
     let kind = body.get_u8();
     body.advance(1);
-    let form = SetForm { kind, count: body.get_u16(), base: body.get_u16() };
+    let form = SetForm {
+        kind,
+        count: body.get_u16(),
+        base: body.get_u16(),
+    };
     let tail_at = FWD_HEAD_LEN + form.byte_len()?;
-    Ok(Layout { head, form, tail_at })
+    Ok(Layout {
+        head,
+        form,
+        tail_at,
+    })
 }
 
 /// Reads a complete FWD. `flags` are those of its header, `body` everything after the header, with
@@ -189,8 +201,14 @@ fn layout(flags: u8, mut body: &[u8]) -> Result<Layout, FrameError> {
 /// # Errors
 /// The connection ends.
 pub fn decode_fwd(flags: u8, body: &Bytes) -> Result<FwdFrame, FrameError> {
-    let Layout { head, form, tail_at } = layout(flags, body)?;
-    let members = body.get(FWD_HEAD_LEN..tail_at).ok_or(FrameError::Truncated)?;
+    let Layout {
+        head,
+        form,
+        tail_at,
+    } = layout(flags, body)?;
+    let members = body
+        .get(FWD_HEAD_LEN..tail_at)
+        .ok_or(FrameError::Truncated)?;
     let dset = DSet::decode(form, members)?;
     let tail_head = TailHead::decode(&body[tail_at..])?;
     let declared = usize::try_from(tail_head.payload_len).unwrap_or(usize::MAX);
@@ -198,7 +216,12 @@ pub fn decode_fwd(flags: u8, body: &Bytes) -> Result<FwdFrame, FrameError> {
     if declared != received {
         return Err(FrameError::LengthMismatch { declared, received });
     }
-    Ok(FwdFrame { head, dset, tail_head, tail: body.slice(tail_at..) })
+    Ok(FwdFrame {
+        head,
+        dset,
+        tail_head,
+        tail: body.slice(tail_at..),
+    })
 }
 
 /// Appends header, head and set of a FWD, for a tail of `tail_len` bytes of which `first` follow
@@ -222,7 +245,9 @@ pub fn encode_fwd_start(head: FwdHead, dset: &DSet, first: usize, out: &mut impl
 pub fn cuts(dset: &DSet, tail_len: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let head = FWD_HEAD_LEN + dset.form().byte_len().unwrap_or(0);
     let first = tail_len.min(CUT - head.min(CUT / 2));
-    let rest = (first..tail_len).step_by(CUT).map(move |at| at..tail_len.min(at + CUT));
+    let rest = (first..tail_len)
+        .step_by(CUT)
+        .map(move |at| at..tail_len.min(at + CUT));
     std::iter::once(0..first).chain(rest)
 }
 
@@ -259,7 +284,11 @@ impl Reassembly {
     /// For one connection that takes frames up to `limit` bytes, continuations included.
     #[must_use]
     pub const fn new(limit: usize) -> Self {
-        Self { limit, last: 0, partial: None }
+        Self {
+            limit,
+            last: 0,
+            partial: None,
+        }
     }
 
     /// Number of the last complete frame.
@@ -281,10 +310,17 @@ impl Reassembly {
         let payload = usize::try_from(TailHead::decode(tail)?.payload_len).unwrap_or(usize::MAX);
         let whole = payload.saturating_add(layout.tail_at + TAIL_HEAD_LEN);
         if whole > self.limit {
-            return Err(FrameError::TooLarge { len: whole, limit: self.limit });
+            return Err(FrameError::TooLarge {
+                len: whole,
+                limit: self.limit,
+            });
         }
         if body.len() < whole {
-            self.partial = Some(Partial { flags, whole, body: BytesMut::from(body) });
+            self.partial = Some(Partial {
+                flags,
+                whole,
+                body: BytesMut::from(body),
+            });
             return Ok(None);
         }
         self.complete(flags, &body).map(Some)
@@ -300,21 +336,28 @@ impl Reassembly {
         };
         let received = partial.body.len() + body.len();
         if received > partial.whole {
-            return Err(FrameError::LengthMismatch { declared: partial.whole, received });
+            return Err(FrameError::LengthMismatch {
+                declared: partial.whole,
+                received,
+            });
         }
         partial.body.extend_from_slice(body);
         if received < partial.whole {
             self.partial = Some(partial);
             return Ok(None);
         }
-        self.complete(partial.flags, &partial.body.freeze()).map(Some)
+        self.complete(partial.flags, &partial.body.freeze())
+            .map(Some)
     }
 
     fn complete(&mut self, flags: u8, body: &Bytes) -> Result<FwdFrame, FrameError> {
         let frame = decode_fwd(flags, body)?;
         let expected = self.last + 1;
         if frame.head.lseq != expected {
-            return Err(FrameError::SequenceGap { expected, got: frame.head.lseq });
+            return Err(FrameError::SequenceGap {
+                expected,
+                got: frame.head.lseq,
+            });
         }
         self.last = expected;
         Ok(frame)

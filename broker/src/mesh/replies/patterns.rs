@@ -14,7 +14,12 @@ pub struct ReplyPatterns(Vec<Vec<Box<str>>>);
 impl ReplyPatterns {
     /// `*` stands for one part between dots, `>` at the end for one or more.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Self {
-        Self(patterns.into_iter().map(|text| text.split('.').map(Box::from).collect()).collect())
+        Self(
+            patterns
+                .into_iter()
+                .map(|text| text.split('.').map(Box::from).collect())
+                .collect(),
+        )
     }
 
     /// True when the name matches a pattern.
@@ -27,7 +32,9 @@ impl ReplyPatterns {
 fn is_match(pattern: &[Box<str>], name: &str) -> bool {
     let mut parts = name.split('.');
     for (at, wanted) in pattern.iter().enumerate() {
-        let Some(part) = parts.next() else { return false };
+        let Some(part) = parts.next() else {
+            return false;
+        };
         match &**wanted {
             ">" if at + 1 == pattern.len() => return true,
             "*" => {}

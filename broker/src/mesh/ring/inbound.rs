@@ -96,7 +96,10 @@ impl Inbound {
     /// When [`Self::lack`] or [`Self::expire`] is wanted next.
     #[must_use]
     pub fn deadline(&self) -> Option<Now> {
-        let expiry = self.held.first_key_value().map(|(_, held)| held.since.plus(PATH_SAFE_HOLD));
+        let expiry = self
+            .held
+            .first_key_value()
+            .map(|(_, held)| held.since.plus(PATH_SAFE_HOLD));
         if self.ackable() > self.acked {
             return [self.due, expiry].into_iter().flatten().min();
         }
@@ -104,6 +107,8 @@ impl Inbound {
     }
 
     fn ackable(&self) -> u64 {
-        self.held.first_key_value().map_or(self.handled, |(lseq, _)| lseq - 1)
+        self.held
+            .first_key_value()
+            .map_or(self.handled, |(lseq, _)| lseq - 1)
     }
 }

@@ -29,23 +29,30 @@ fn random_graph(random: &mut Random) -> Graph {
 
 fn connect(random: &mut Random, graph: &mut Graph, one: usize, other: usize) {
     let cost = u32::try_from(1 + below(random, 4)).unwrap();
-    graph.add_edge(one, other, cost, u32::try_from(below(random, 1000)).unwrap());
+    graph.add_edge(
+        one,
+        other,
+        cost,
+        u32::try_from(below(random, 1000)).unwrap(),
+    );
 }
 
 /// Floyd and Warshall; only vertices that may be passed through stand in the middle.
 fn distances(graph: &Graph) -> Vec<Vec<Option<u64>>> {
     let count = graph.len();
     let mut known = vec![vec![None; count]; count];
-    for from in 0..count {
-        known[from][from] = Some(0);
+    for (from, row) in known.iter_mut().enumerate() {
+        row[from] = Some(0);
         for edge in graph.edges(from) {
-            known[from][edge.to] = Some(u64::from(edge.cost));
+            row[edge.to] = Some(u64::from(edge.cost));
         }
     }
     for middle in (0..count).filter(|middle| graph.vertices[*middle].is_transit) {
         for from in 0..count {
             for to in 0..count {
-                let through = known[from][middle].zip(known[middle][to]).map(|(a, b)| a + b);
+                let through = known[from][middle]
+                    .zip(known[middle][to])
+                    .map(|(a, b)| a + b);
                 if through.is_some_and(|through| known[from][to].is_none_or(|old| through < old)) {
                     known[from][to] = through;
                 }
@@ -59,10 +66,9 @@ fn distances(graph: &Graph) -> Vec<Vec<Option<u64>>> {
 fn distances_are_those_of_floyd_and_warshall() {
     for seed in 0..SEEDS {
         let graph = random_graph(&mut Random::new(seed));
-        let expected = distances(&graph);
-        for root in 0..graph.len() {
+        for (root, expected) in distances(&graph).iter().enumerate() {
             let tree = shortest_paths(&graph, root, 0);
-            for (to, distance) in expected[root].iter().enumerate() {
+            for (to, distance) in expected.iter().enumerate() {
                 let found = tree.reached(to).map(|reached| reached.distance);
                 assert_eq!(found, *distance, "seed {seed}, {root} to {to}");
             }
@@ -76,8 +82,9 @@ fn every_path_is_the_tail_of_the_paths_that_lead_through_its_start() {
     for seed in 0..SEEDS {
         let graph = random_graph(&mut Random::new(seed));
         for label in [0, 1, 3] {
-            let trees: Vec<_> =
-                (0..graph.len()).map(|root| shortest_paths(&graph, root, label)).collect();
+            let trees: Vec<_> = (0..graph.len())
+                .map(|root| shortest_paths(&graph, root, label))
+                .collect();
             for tree in &trees {
                 for path in (0..graph.len()).filter_map(|to| tree.path(to)) {
                     for (skipped, middle) in path.iter().enumerate() {
@@ -99,7 +106,10 @@ fn first_hops_and_hop_counts_agree_with_the_path() {
         for to in 1..graph.len() {
             let Some(path) = tree.path(to) else { continue };
             let reached = tree.reached(to).unwrap();
-            assert_eq!((reached.first, usize::from(reached.hops)), (path[1], path.len() - 1));
+            assert_eq!(
+                (reached.first, usize::from(reached.hops)),
+                (path[1], path.len() - 1)
+            );
             longest = longest.max(reached.hops);
         }
         assert_eq!(tree.eccentricity(), longest);
@@ -143,8 +153,9 @@ fn labels_spread_over_equally_short_paths() {
         graph.add_edge(0, middle, 1, 1);
         graph.add_edge(middle, 9, 1, 1);
     }
-    let mut used: Vec<usize> =
-        (0..4).map(|label| shortest_paths(&graph, 0, label).path(9).unwrap()[1]).collect();
+    let mut used: Vec<usize> = (0..4)
+        .map(|label| shortest_paths(&graph, 0, label).path(9).unwrap()[1])
+        .collect();
     used.sort_unstable();
     used.dedup();
     assert!(used.len() > 1);

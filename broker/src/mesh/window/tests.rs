@@ -21,7 +21,10 @@ fn while_nothing_is_dropped_it_is_exact() {
     let mut seed = 3_u64;
     for round in 0..200_000_u64 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let origin = (Sid(u16::try_from((seed >> 60) + 1).unwrap()), Epoch((seed >> 50) & 1));
+        let origin = (
+            Sid(u16::try_from((seed >> 60) + 1).unwrap()),
+            Epoch((seed >> 50) & 1),
+        );
         let seq = round / 2 + (seed >> 40) % 1000;
         let is_first = windows.first(origin, seq, (seed >> 30) & 1 == 0, at(0)) == Verdict::First;
         assert_eq!(is_first, model.insert((origin, seq)));
@@ -44,11 +47,12 @@ fn a_block_is_kept_while_it_is_young() {
     let mut windows = windows(100);
     windows.first(A, 5, false, at(0));
     windows.first(A, 70_000, false, at(30));
-    assert_eq!(windows.first(A, 5, false, at(59)), Verdict::Seen);
-    windows.first(A, 140_000, false, at(100));
-    windows.sweep(at(100));
+    windows.first(A, 140_000, false, at(59));
+    assert_eq!(windows.bytes(), 3 * BLOCK_LEN);
+    windows.sweep(at(61));
     assert_eq!(windows.bytes(), 2 * BLOCK_LEN);
-    assert_eq!(windows.first(A, 5, false, at(100)), Verdict::Seen);
+    assert_eq!(windows.first(A, 6, true, at(61)), Verdict::Seen);
+    assert_eq!(windows.first(A, 70_000, false, at(61)), Verdict::Seen);
 }
 
 #[test]
@@ -70,9 +74,15 @@ fn memory_stays_within_its_cap_and_the_oldest_goes_first() {
         windows.first(origin, 1, false, at(second / 10));
         assert!(windows.bytes() <= 10 * BLOCK_LEN);
     }
-    assert_eq!(windows.first((Sid(100), Epoch(1)), 1, true, at(10)), Verdict::Seen);
+    assert_eq!(
+        windows.first((Sid(100), Epoch(1)), 1, true, at(10)),
+        Verdict::Seen
+    );
     // What was dropped for want of room is remembered as dropped: no duplicate comes of it.
-    assert_eq!(windows.first((Sid(1), Epoch(1)), 1, true, at(10)), Verdict::Seen);
+    assert_eq!(
+        windows.first((Sid(1), Epoch(1)), 1, true, at(10)),
+        Verdict::Seen
+    );
 }
 
 #[test]

@@ -46,22 +46,21 @@ impl Frame {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The bytes to send. CONNECT is not escaped; everything else is, as 1.2 asks.
+    /// The bytes to send. CONNECT is not escaped, so what would break its lines is left out;
+    /// everything else is escaped as 1.2 asks.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let write = if self.command == "CONNECT" {
+            cut
+        } else {
+            escape
+        };
         let mut out = self.command.as_bytes().to_vec();
         out.push(b'\n');
         for (name, value) in &self.headers {
-            for (index, part) in [name, value].into_iter().enumerate() {
-                if index == 1 {
-                    out.push(b':');
-                }
-                if self.command == "CONNECT" {
-                    out.extend_from_slice(part.as_bytes());
-                } else {
-                    escape(part, &mut out);
-                }
-            }
+            write(name, &mut out);
+            out.push(b':');
+            write(value, &mut out);
             out.push(b'\n');
         }
         out.push(b'\n');
@@ -69,6 +68,10 @@ impl Frame {
         out.push(0);
         out
     }
+}
+
+fn cut(text: &str, out: &mut Vec<u8>) {
+    out.extend(text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
 }
 
 fn escape(text: &str, out: &mut Vec<u8>) {
@@ -121,6 +124,7 @@ pub fn take_frame(buffer: &mut Vec<u8>) -> Result<Option<Frame>, FrameError> {
     let rest = &buffer[body_start..];
     let end = match length {
         Some(length) if rest.len() <= length => return Ok(None),
+        Some(length) if rest[length] != 0 => return Err(FrameError::NoNulAfterBody),
         Some(length) => length,
         None => match memchr::memchr(0, rest) {
             None => return Ok(None),
@@ -145,15 +149,16 @@ fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
-        match (character, character == '\\') {
-            (_, true) => match characters.next() {
-                Some('n') => out.push('\n'),
-                Some('r') => out.push('\r'),
-                Some('c') => out.push(':'),
-                Some(other) => out.push(other),
-                None => out.push('\\'),
-            },
-            (character, false) => out.push(character),
+        if character != '\\' {
+            out.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some('n') => out.push('\n'),
+            Some('r') => out.push('\r'),
+            Some('c') => out.push(':'),
+            Some(other) => out.push(other),
+            None => out.push('\\'),
         }
     }
     out

@@ -3,7 +3,8 @@
 
 use crate::model::{Kind, MessageView, ReplyTo, temporary};
 
-use super::version::{HeartBeat, Version};
+use super::headers;
+use super::version::Version;
 
 /// How header values are made harmless, by version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,11 +67,13 @@ impl Presentation {
 }
 
 /// True when the versions need different tails: a header has a byte that one of them escapes, or
-/// an empty value, which 1.0 leaves out.
+/// a blank at an end, which 1.0 trims and may find nothing left.
 #[must_use]
 pub fn differs_by_version(view: &MessageView<'_>) -> bool {
     let is_special = |text: &str| {
-        text.is_empty()
+        let is_blank = |byte: Option<&u8>| byte.is_none_or(|byte| *byte <= b' ');
+        is_blank(text.as_bytes().first())
+            || is_blank(text.as_bytes().last())
             || memchr::memchr3(b'\\', b'\n', b':', text.as_bytes()).is_some()
             || has_rare(text)
     };
@@ -161,11 +164,26 @@ pub fn tail(view: &MessageView<'_>, escaping: Escaping, reader: &Presentation, o
         out.extend_from_slice(b"persistent:true\n");
     }
     for (name, value) in view.headers.iter() {
-        header(out, escaping, name, value);
+        let misleads = view.text && looks_like_length(escaping, name, value);
+        if !headers::is_of_message(name) && !misleads {
+            header(out, escaping, name, value);
+        }
     }
     out.push(b'\n');
     out.extend_from_slice(view.body);
     out.extend_from_slice(b"\0\n");
+}
+
+/// True when the Ruby gem would read the line as the length of the body: it searches the whole head
+/// for the pattern and takes the first match, which in a text message is never ours.
+fn looks_like_length(escaping: Escaping, name: &str, value: &str) -> bool {
+    const LENGTH: &str = "content-length";
+    name.trim_end().ends_with(LENGTH)
+        || (escaping == Escaping::V10
+            && value
+                .trim_end()
+                .ends_with(|last: char| last.is_ascii_digit())
+            && memchr::memmem::find(value.as_bytes(), LENGTH.as_bytes()).is_some())
 }
 
 fn destination(
@@ -212,18 +230,30 @@ fn optional(out: &mut Vec<u8>, escaping: Escaping, name: &str, value: Option<&st
     }
 }
 
+/// Writes a line, unless its reader would take it for another one or raise on it.
 fn header(out: &mut Vec<u8>, escaping: Escaping, name: &str, value: &str) {
-    if escaping == Escaping::V10 {
-        let is_unsafe = |byte: u8| matches!(byte, b':' | b'\r' | b'\n' | 0);
-        // 1.0 clients raise on empty values, and a name cannot be made harmless without escapes.
-        if value.is_empty() || name.is_empty() || name.bytes().any(is_unsafe) {
-            return;
+    let is_kept = match escaping {
+        // Readers trim names and values, and raise when nothing is left.
+        Escaping::V10 => {
+            !is_blank(value)
+                && name.trim().len() == name.len()
+                && !name.bytes().any(|byte| matches!(byte, b':' | b'\n'))
         }
+        Escaping::V11 | Escaping::V12 => true,
+    };
+    // What cannot be escaped would be left out, and turn the name into another one.
+    let has_unwritable = |byte: u8| byte == 0 || (byte == b'\r' && escaping != Escaping::V12);
+    if !is_kept || name.is_empty() || name.bytes().any(has_unwritable) {
+        return;
     }
     escape(out, escaping, name);
     out.push(b':');
     escape(out, escaping, value);
     out.push(b'\n');
+}
+
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(|byte| byte <= b' ')
 }
 
 fn escape(out: &mut Vec<u8>, escaping: Escaping, text: &str) {
@@ -318,8 +348,9 @@ pub struct Connected<'a> {
     pub session: &'a str,
     /// Name and version of the broker.
     pub server: &'a str,
-    /// What was agreed.
-    pub heart_beat: HeartBeat,
+    /// Our offer: how often we can send, how often we want to hear. Both sides work out from it
+    /// and from CONNECT what is agreed.
+    pub heart_beat_ms: (u64, u64),
     /// What the client asked to have echoed.
     pub response_id: Option<&'a str>,
     /// True where persistent messages live in memory only.
@@ -344,10 +375,7 @@ pub fn connected(frame: &Connected<'_>, out: &mut Vec<u8>) {
     line("server", frame.server);
     line(
         "heart-beat",
-        &format!(
-            "{},{}",
-            frame.heart_beat.send_ms, frame.heart_beat.expect_ms
-        ),
+        &format!("{},{}", frame.heart_beat_ms.0, frame.heart_beat_ms.1),
     );
     if let Some(id) = frame.response_id {
         line("response-id", id);

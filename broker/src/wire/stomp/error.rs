@@ -70,6 +70,14 @@ pub enum FrameError {
 }
 
 impl FrameError {
+    /// A header that goes with the ERROR.
+    pub(super) const fn extra_header(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::NoCommonVersion => Some(("version", "1.0,1.1,1.2")),
+            _ => None,
+        }
+    }
+
     /// Label of `causeway_frame_errors_total`; stable.
     #[must_use]
     pub const fn label(self) -> &'static str {
@@ -160,6 +168,12 @@ pub enum Refusal {
         /// The destination, in JMS form.
         destination: String,
     },
+    /// NACK came with 1.1.
+    #[error("NACK received but connection is in v1.0 mode.")]
+    NoNack,
+    /// As many transactions are open as are allowed.
+    #[error("too many open transactions on this connection")]
+    TooManyTransactions,
     /// As many destinations as are allowed exist.
     #[error("too many destinations")]
     TooManyDestinations,
@@ -169,4 +183,25 @@ pub enum Refusal {
     /// An id that is too long.
     #[error("the {0} header is longer than allowed")]
     IdTooLong(&'static str),
+}
+
+/// Why a frame was not carried out: it is broken, or what it asks for is refused.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Fatal.
+    Broken(FrameError),
+    /// The connection stays.
+    Refused(Refusal),
+}
+
+impl From<FrameError> for Failure {
+    fn from(error: FrameError) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
 }

@@ -1,7 +1,12 @@
 //! Bytes to frames. The caller owns the buffer; the decoder remembers how far it has looked, so a
 //! frame that arrives byte by byte is scanned once.
 
+use std::fmt;
+
+use super::command::MAX_COMMAND;
 use super::error::FrameError;
+
+pub use super::command::Command;
 
 /// Bounds on what is read; each is checked before more is buffered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,12 +17,9 @@ pub struct Limits {
     pub header_block: usize,
     /// Headers.
     pub headers: usize,
-    /// Bytes of the whole frame.
+    /// Bytes of the whole frame, its NUL and the blank lines before it apart.
     pub frame: usize,
 }
-
-/// Bytes of a command line.
-pub const MAX_COMMAND: usize = 64;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -26,74 +28,6 @@ impl Default for Limits {
             header_block: 64 << 10,
             headers: 128,
             frame: 10 << 20,
-        }
-    }
-}
-
-/// What a client asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Log in.
-    Connect,
-    /// Log in, with escaped headers.
-    Stomp,
-    /// Publish.
-    Send,
-    /// Ask for messages.
-    Subscribe,
-    /// End a subscription.
-    Unsubscribe,
-    /// Consumed.
-    Ack,
-    /// Refused.
-    Nack,
-    /// Start a transaction.
-    Begin,
-    /// Carry a transaction out.
-    Commit,
-    /// Forget a transaction.
-    Abort,
-    /// Leave.
-    Disconnect,
-    /// One that only servers send.
-    FromServer,
-}
-
-impl Command {
-    fn parse(line: &[u8]) -> Result<Self, FrameError> {
-        Ok(match line {
-            b"SEND" => Self::Send,
-            b"ACK" => Self::Ack,
-            b"CONNECT" => Self::Connect,
-            b"STOMP" => Self::Stomp,
-            b"SUBSCRIBE" => Self::Subscribe,
-            b"UNSUBSCRIBE" => Self::Unsubscribe,
-            b"NACK" => Self::Nack,
-            b"BEGIN" => Self::Begin,
-            b"COMMIT" => Self::Commit,
-            b"ABORT" => Self::Abort,
-            b"DISCONNECT" => Self::Disconnect,
-            b"CONNECTED" | b"MESSAGE" | b"RECEIPT" | b"ERROR" => Self::FromServer,
-            _ => return Err(FrameError::UnknownCommand),
-        })
-    }
-
-    /// The word on the wire.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Connect => "CONNECT",
-            Self::Stomp => "STOMP",
-            Self::Send => "SEND",
-            Self::Subscribe => "SUBSCRIBE",
-            Self::Unsubscribe => "UNSUBSCRIBE",
-            Self::Ack => "ACK",
-            Self::Nack => "NACK",
-            Self::Begin => "BEGIN",
-            Self::Commit => "COMMIT",
-            Self::Abort => "ABORT",
-            Self::Disconnect => "DISCONNECT",
-            Self::FromServer => "a server command",
         }
     }
 }
@@ -144,6 +78,7 @@ pub struct Decoder {
     mark: usize,
     /// How far was scanned for the byte looked for.
     scanned: usize,
+    frame_start: usize,
     header_start: usize,
     content_length: Option<usize>,
     body: (usize, usize),
@@ -160,6 +95,7 @@ impl Decoder {
             headers: Vec::new(),
             mark: 0,
             scanned: 0,
+            frame_start: 0,
             header_start: 0,
             content_length: None,
             body: (0, 0),
@@ -178,39 +114,52 @@ impl Decoder {
     /// # Errors
     /// The bytes break the protocol or a limit; the connection cannot go on.
     pub fn decode(&mut self, buffer: &[u8]) -> Result<Decoded, FrameError> {
-        if self.state == State::Start {
-            let skip = blank_prefix(&buffer[self.mark..]);
-            self.mark += skip;
-            self.scanned = self.scanned.max(self.mark);
-            let Some(end) = self.find_newline(buffer, MAX_COMMAND) else {
-                let waiting = buffer.len() - self.mark;
-                if waiting > MAX_COMMAND {
-                    return Err(FrameError::CommandTooLong { limit: MAX_COMMAND });
-                }
-                return Ok(self.skip_blanks());
-            };
-            let line = without_return(&buffer[self.mark..end]);
-            if line.len() > MAX_COMMAND {
-                return Err(FrameError::CommandTooLong { limit: MAX_COMMAND });
-            }
-            self.command = Command::parse(line)?;
-            self.headers.clear();
-            self.content_length = None;
-            self.begin_line(end + 1);
-            self.header_start = end + 1;
-            self.state = State::Headers;
+        if self.state == State::Start && !self.read_command(buffer)? {
+            return Ok(self.incomplete());
         }
         if self.state == State::Headers && !self.read_headers(buffer)? {
-            return Ok(Decoded::Incomplete { skip: 0 });
+            return Ok(self.incomplete());
         }
         self.read_body(buffer)
     }
 
-    fn skip_blanks(&mut self) -> Decoded {
-        let skip = self.mark;
-        self.mark = 0;
-        self.scanned -= skip;
+    /// Gives the blank lines before the frame away, so that they are not kept while it grows.
+    fn incomplete(&mut self) -> Decoded {
+        let skip = std::mem::take(&mut self.frame_start);
+        if skip > 0 {
+            self.mark -= skip;
+            self.scanned -= skip;
+            self.header_start -= skip;
+            for span in &mut self.headers {
+                span.start -= skip;
+                span.colon -= skip;
+                span.end -= skip;
+            }
+        }
         Decoded::Incomplete { skip }
+    }
+
+    /// True when the command line is there.
+    fn read_command(&mut self, buffer: &[u8]) -> Result<bool, FrameError> {
+        self.mark += blank_prefix(&buffer[self.mark..]);
+        self.scanned = self.scanned.max(self.mark);
+        self.frame_start = self.mark;
+        self.header_start = self.mark;
+        self.headers.clear();
+        self.content_length = None;
+        let found = self.find_newline(buffer, MAX_COMMAND);
+        let line = without_return(&buffer[self.mark..found.unwrap_or(buffer.len())]);
+        if line.len() > MAX_COMMAND {
+            return Err(FrameError::CommandTooLong { limit: MAX_COMMAND });
+        }
+        let Some(end) = found else {
+            return Ok(false);
+        };
+        self.command = Command::parse(line)?;
+        self.begin_line(end + 1);
+        self.header_start = end + 1;
+        self.state = State::Headers;
+        Ok(true)
     }
 
     fn begin_line(&mut self, at: usize) {
@@ -233,19 +182,19 @@ impl Decoder {
     fn read_headers(&mut self, buffer: &[u8]) -> Result<bool, FrameError> {
         loop {
             let limit = self.limits.line;
-            let Some(end) = self.find_newline(buffer, limit) else {
-                if buffer.len() - self.mark > limit {
-                    return Err(FrameError::LineTooLong { limit });
-                }
-                return Ok(false);
-            };
+            let found = self.find_newline(buffer, limit);
+            let end = found.unwrap_or(buffer.len());
             let line = without_return(&buffer[self.mark..end]);
             if line.len() > limit {
                 return Err(FrameError::LineTooLong { limit });
             }
-            let block = self.limits.header_block;
+            // Before login a frame is smaller than a header block may be later.
+            let block = self.limits.header_block.min(self.limits.frame);
             if end - self.header_start > block {
                 return Err(FrameError::HeadersTooLong { limit: block });
+            }
+            if found.is_none() {
+                return Ok(false);
             }
             if line.is_empty() {
                 self.begin_line(end + 1);
@@ -292,11 +241,11 @@ impl Decoder {
         let end = match self.state {
             State::Sized(length) => {
                 let end = self.mark + length;
-                if end > limit {
+                if end - self.frame_start > limit {
                     return Err(FrameError::TooLarge { limit });
                 }
                 match buffer.get(end) {
-                    None => return Ok(Decoded::Incomplete { skip: 0 }),
+                    None => return Ok(self.incomplete()),
                     Some(0) => end,
                     Some(_) => return Err(FrameError::NoNulAfterBody),
                 }
@@ -304,12 +253,12 @@ impl Decoder {
             _ => {
                 let found = memchr::memchr(0, &buffer[self.scanned..]).map(|at| self.scanned + at);
                 let end = found.unwrap_or(buffer.len());
-                if end > limit {
+                if end - self.frame_start > limit {
                     return Err(FrameError::TooLarge { limit });
                 }
                 self.scanned = end;
                 match found {
-                    None => return Ok(Decoded::Incomplete { skip: 0 }),
+                    None => return Ok(self.incomplete()),
                     Some(end) => end,
                 }
             }
@@ -318,6 +267,7 @@ impl Decoder {
         self.state = State::Start;
         self.mark = 0;
         self.scanned = 0;
+        self.frame_start = 0;
         Ok(Decoded::Frame { consumed: end + 1 })
     }
 
@@ -335,7 +285,7 @@ impl Decoder {
 }
 
 /// A frame in the read buffer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct FrameRef<'a> {
     /// What the client asks for.
     pub command: Command,
@@ -345,6 +295,18 @@ pub struct FrameRef<'a> {
     pub body: &'a [u8],
     /// True when a `content-length` told the body's end.
     pub has_length: bool,
+}
+
+/// Neither headers nor body: the first may hold a password.
+impl fmt::Debug for FrameRef<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("FrameRef")
+            .field("command", &self.command)
+            .field("headers", &self.headers.len())
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> FrameRef<'a> {

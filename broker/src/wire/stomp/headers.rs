@@ -1,8 +1,10 @@
 //! Header names and escapes.
 
-use super::error::FrameError;
-use super::version::Version;
 use std::borrow::Cow;
+
+use super::error::FrameError;
+use super::frame::FrameRef;
+use super::version::Version;
 
 /// Reads one header part of a client's frame by the rules of its version. Only a part with a
 /// backslash is copied.
@@ -15,6 +17,19 @@ pub fn decode(bytes: &[u8], version: Version) -> Result<Cow<'_, str>, FrameError
         return Ok(Cow::Borrowed(text));
     }
     unescape(text, version, false).map(Cow::Owned)
+}
+
+/// Checks the headers of a frame whose headers are not all looked at: a broken one is fatal there
+/// too.
+///
+/// # Errors
+/// As [`decode`].
+pub fn check(frame: &FrameRef<'_>, version: Version) -> Result<(), FrameError> {
+    for (name, value) in frame.headers() {
+        decode(name, version)?;
+        decode(value, version)?;
+    }
+    Ok(())
 }
 
 /// Reads a part of a `STOMP` frame: escapes are decoded, unknown ones stay (some clients escape
@@ -93,6 +108,31 @@ pub fn is_field(name: &str) -> bool {
             | "type"
             | "reply-to"
             | "amq-msg-type"
+    )
+}
+
+/// True for headers that the broker writes into a MESSAGE itself. A property of that name, which
+/// other protocols may carry, would be read as the broker's word.
+#[must_use]
+pub fn is_of_message(name: &str) -> bool {
+    matches!(
+        name,
+        "content-length"
+            | "destination"
+            | "message-id"
+            | "subscription"
+            | "ack"
+            | "expires"
+            | "priority"
+            | "timestamp"
+            | "correlation-id"
+            | "reply-to"
+            | "type"
+            | "JMSXUserID"
+            | "original-destination"
+            | "redelivered"
+            | "persistent"
+            | "browser"
     )
 }
 

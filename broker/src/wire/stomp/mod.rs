@@ -2,18 +2,27 @@
 //!
 //! Pure: bytes and times come in as arguments, what has to happen goes out through `Sink`.
 
+mod answer;
 pub mod client;
+mod command;
+#[cfg(test)]
+mod conformance;
+mod destination;
 pub mod encode;
 pub mod error;
 pub mod frame;
 pub mod headers;
+mod send;
 pub mod session;
+mod sink;
 mod subscribe;
 #[cfg(test)]
 mod tests;
 mod transaction;
 pub mod version;
 
+pub use command::MAX_COMMAND;
+pub use destination::{MAX_PARTS, MAX_SEGMENTS};
 pub use error::{FrameError, Refusal};
 pub use frame::{Decoded, Decoder, FrameRef, Limits};
 pub use session::{Session, Sink};

@@ -1,16 +1,12 @@
-//! SUBSCRIBE, and the parts of destinations.
+//! SUBSCRIBE and UNSUBSCRIBE.
 
 use super::encode::{self, Escaping};
-use super::error::{FrameError, Refusal};
+use super::error::{Failure, FrameError, Refusal};
 use super::frame::FrameRef;
-use super::session::{Session, Sink};
+use super::session::Session;
+use super::sink::Sink;
 use super::version::Version;
 use crate::model::Kind;
-
-/// Parts of a composite destination.
-const MAX_PARTS: usize = 32;
-/// Segments of a name.
-const MAX_SEGMENTS: usize = 64;
 
 /// When a message counts as consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +51,27 @@ pub struct Subscribe<'a> {
     pub no_local: bool,
     /// Nobody else is served.
     pub is_exclusive: bool,
+    /// Wants what the topic has kept, if it keeps anything.
+    pub is_retroactive: bool,
+    /// Messages of a topic held for it while it is slow, before the oldest is dropped; `None` =
+    /// the default of the destination.
+    pub pending_limit: Option<u32>,
     /// Consumer priority.
     pub priority: i8,
     /// The version that MESSAGE frames are written for.
     pub version: Version,
+}
+
+/// The `activemq.` headers of a SUBSCRIBE that are honoured.
+#[derive(Debug)]
+struct Options {
+    prefetch: Option<u32>,
+    priority: i8,
+    pending_limit: Option<u32>,
+    durable_name: Option<String>,
+    no_local: bool,
+    is_exclusive: bool,
+    is_retroactive: bool,
 }
 
 impl Session {
@@ -67,61 +80,23 @@ impl Session {
         frame: &FrameRef<'_>,
         receipt: Option<&str>,
         sink: &mut impl Sink,
-    ) -> Result<(), FrameError> {
-        if let Err(refusal) = self.try_subscribe(frame, receipt, sink)? {
-            self.refuse(&refusal, receipt, sink);
-        }
-        Ok(())
-    }
-
-    fn try_subscribe(
-        &mut self,
-        frame: &FrameRef<'_>,
-        receipt: Option<&str>,
-        sink: &mut impl Sink,
-    ) -> Result<Result<(), Refusal>, FrameError> {
+    ) -> Result<(), Failure> {
         let Some(destination) = self.header(frame, "destination")? else {
-            return Ok(Err(Refusal::NoDestination("SUBSCRIBE")));
+            return Err(Refusal::NoDestination("SUBSCRIBE").into());
         };
         let destination = destination.trim();
         let id = self.header(frame, "id")?;
-        if let Err(refusal) = self.check_id(id.as_deref()) {
-            return Ok(Err(refusal));
-        }
-        let parts = match self.parts(destination, sink) {
-            Ok(parts) => parts,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let flag = |name: &str| -> Result<bool, FrameError> {
-            Ok(self
-                .header(frame, name)?
-                .is_some_and(|value| value.eq_ignore_ascii_case("true")))
-        };
-        let number_of = |name: &str| -> Result<Option<i64>, FrameError> {
-            Ok(self
-                .header(frame, name)?
-                .map(|value| value.trim().parse().unwrap_or(i64::MIN)))
-        };
-        let (prefetch, priority) = (
-            number_of("activemq.prefetchSize")?,
-            number_of("activemq.priority")?,
-        );
-        if prefetch.is_some_and(|value| !(0..=i64::from(u32::MAX)).contains(&value)) {
-            return Ok(Err(Refusal::BadHeader("activemq.prefetchSize")));
-        }
-        if priority.is_some_and(|value| !(-128..=127).contains(&value)) {
-            return Ok(Err(Refusal::BadHeader("activemq.priority")));
-        }
+        self.check_id(id.as_deref())?;
+        let options = self.options(frame)?;
+        let selector = self.header(frame, "selector")?;
         let mode = match self.header(frame, "ack")?.as_deref() {
             Some("client") => AckMode::Client,
             Some("client-individual") => AckMode::Individual,
             _ => AckMode::Auto,
         };
-        let selector = self.header(frame, "selector")?;
-        let durable_name = self.header(frame, "activemq.subscriptionName")?;
-        if let Err(refusal) = self.check_durable(durable_name.as_deref(), &parts) {
-            return Ok(Err(refusal));
-        }
+        let is_browser = self.version != Version::V10 && self.flag(frame, "browser")?;
+        let parts = self.parts(destination, sink)?;
+        self.check_durable(options.durable_name.as_deref(), &parts)?;
         let subscribe = Subscribe {
             number: self.next_subscription,
             id: id.as_deref(),
@@ -129,26 +104,100 @@ impl Session {
             destination,
             mode,
             selector: selector.as_deref().filter(|text| !text.trim().is_empty()),
-            is_browser: self.version != Version::V10 && flag("browser")?,
-            // STOMP has no pull: a window of 0 would never deliver anything.
-            prefetch: prefetch.and_then(|value| u32::try_from(value.max(1)).ok()),
-            durable_name: durable_name.as_deref(),
-            no_local: flag("activemq.noLocal")?,
-            is_exclusive: flag("activemq.exclusive")?,
-            priority: priority
-                .and_then(|value| i8::try_from(value).ok())
-                .unwrap_or(0),
+            is_browser,
+            prefetch: options.prefetch,
+            durable_name: options.durable_name.as_deref(),
+            no_local: options.no_local,
+            is_exclusive: options.is_exclusive,
+            is_retroactive: options.is_retroactive,
+            pending_limit: options.pending_limit,
+            priority: options.priority,
             version: self.version,
         };
         let mut bytes = Vec::new();
         if let Some(receipt) = receipt {
             encode::receipt(receipt, Escaping::from(self.version), &mut bytes);
         }
-        let outcome = sink.subscribe(&subscribe, &bytes);
-        if outcome.is_ok() {
-            self.note_subscription(id, destination);
+        sink.subscribe(&subscribe, &bytes)?;
+        self.note_subscription(id, destination);
+        Ok(())
+    }
+
+    fn options(&self, frame: &FrameRef<'_>) -> Result<Options, Failure> {
+        const PREFETCH: &str = "activemq.prefetchSize";
+        const PRIORITY: &str = "activemq.priority";
+        const PENDING: &str = "activemq.maximumPendingMessageLimit";
+        let count = |name: &'static str, value: i64| {
+            u32::try_from(value).map_err(|_| Refusal::BadHeader(name))
+        };
+        let prefetch = self.integer(frame, PREFETCH)?;
+        let priority = self.integer(frame, PRIORITY)?.unwrap_or(0);
+        // ActiveMQ writes "no limit" as -1.
+        let pending = self.integer(frame, PENDING)?.filter(|limit| *limit != -1);
+        Ok(Options {
+            // STOMP has no pull: a window of 0 would never deliver anything.
+            prefetch: prefetch
+                .map(|value| count(PREFETCH, value).map(|value| value.max(1)))
+                .transpose()?,
+            priority: i8::try_from(priority).map_err(|_| Refusal::BadHeader(PRIORITY))?,
+            pending_limit: pending.map(|value| count(PENDING, value)).transpose()?,
+            durable_name: self.header(frame, "activemq.subscriptionName")?,
+            no_local: self.flag(frame, "activemq.noLocal")?,
+            is_exclusive: self.flag(frame, "activemq.exclusive")?,
+            is_retroactive: self.flag(frame, "activemq.retroactive")?,
+        })
+    }
+
+    fn flag(&self, frame: &FrameRef<'_>, name: &str) -> Result<bool, FrameError> {
+        let value = self.header(frame, name)?;
+        Ok(value.is_some_and(|value| value.trim().eq_ignore_ascii_case("true")))
+    }
+
+    fn integer(&self, frame: &FrameRef<'_>, name: &'static str) -> Result<Option<i64>, Failure> {
+        let value = self.header(frame, name)?;
+        let value = value.map(|value| value.trim().parse()).transpose();
+        Ok(value.map_err(|_| Refusal::BadHeader(name))?)
+    }
+
+    pub(super) fn on_unsubscribe(
+        &mut self,
+        frame: &FrameRef<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<(), Failure> {
+        let number = self.named_subscription(frame)?;
+        if let Some(number) = number {
+            if let Some(subscription) = self.subscriptions.remove(&number)
+                && let Some(id) = subscription.id
+            {
+                self.by_id.remove(&id);
+            }
+            sink.unsubscribe(number);
         }
-        Ok(outcome)
+        match self.header(frame, "activemq.subscriptionName")? {
+            Some(name) => {
+                // Clients of ActiveMQ set both equal, because it ignores the client id at times.
+                let client_id = self.client_id.as_deref().unwrap_or(&name);
+                Ok(sink.delete_durable(client_id, &name)?)
+            }
+            None if number.is_none() => Err(Refusal::NoSubscription.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The subscription that an UNSUBSCRIBE means: by id, in 1.0 also by destination.
+    fn named_subscription(&self, frame: &FrameRef<'_>) -> Result<Option<u32>, FrameError> {
+        if let Some(id) = self.header(frame, "id")? {
+            return Ok(self.by_id.get(&id).copied());
+        }
+        if self.version != Version::V10 {
+            return Ok(None);
+        }
+        let Some(destination) = self.header(frame, "destination")? else {
+            return Ok(None);
+        };
+        let mut known = self.subscriptions.iter();
+        let found = known.find(|(_, known)| known.destination == destination);
+        Ok(found.map(|(number, _)| *number))
     }
 
     fn note_subscription(&mut self, id: Option<String>, destination: &str) {
@@ -169,7 +218,7 @@ impl Session {
             None if self.version != Version::V10 => {
                 return Err(Refusal::MissingHeader("SUBSCRIBE", "id"));
             }
-            Some(id) if id.len() > self.settings.id_length => {
+            Some(id) if self.is_too_long(id) => {
                 return Err(Refusal::IdTooLong("id"));
             }
             Some(id) if self.by_id.contains_key(id) => {
@@ -199,77 +248,4 @@ impl Session {
         }
         Ok(())
     }
-
-    /// The parts of a destination header, temporary names resolved.
-    pub(super) fn parts(
-        &self,
-        destination: &str,
-        sink: &mut impl Sink,
-    ) -> Result<Vec<(Kind, String)>, Refusal> {
-        let destination = destination.trim();
-        if destination.len() > self.settings.destination_length {
-            return Err(Refusal::BadName(
-                shorten(destination),
-                "the name is too long",
-            ));
-        }
-        let (kind, rest) = split_prefix(destination)
-            .ok_or_else(|| Refusal::IllegalDestination(destination.to_owned()))?;
-        if kind.is_temporary() {
-            let name = if destination.starts_with("/remote-") {
-                rest.to_owned()
-            } else {
-                check_name(rest)?;
-                sink.temporary(kind, rest)
-            };
-            return Ok(vec![(kind, name)]);
-        }
-        let mut parts = Vec::with_capacity(1);
-        for (index, part) in rest.split(',').enumerate() {
-            if index >= MAX_PARTS {
-                return Err(Refusal::BadName(shorten(destination), "more than 32 parts"));
-            }
-            let part = part.trim();
-            let (kind, name) = match (part.strip_prefix("queue://"), part.strip_prefix("topic://"))
-            {
-                (Some(name), _) => (Kind::Queue, name),
-                (_, Some(name)) => (Kind::Topic, name),
-                _ => (kind, part),
-            };
-            check_name(name)?;
-            parts.push((kind, name.to_owned()));
-        }
-        Ok(parts)
-    }
-}
-
-/// The kind that the prefix tells, and the rest.
-pub(super) fn split_prefix(destination: &str) -> Option<(Kind, &str)> {
-    const PREFIXES: [(&str, Kind); 6] = [
-        ("/queue/", Kind::Queue),
-        ("/topic/", Kind::Topic),
-        ("/temp-queue/", Kind::TempQueue),
-        ("/temp-topic/", Kind::TempTopic),
-        ("/remote-temp-queue/", Kind::TempQueue),
-        ("/remote-temp-topic/", Kind::TempTopic),
-    ];
-    PREFIXES
-        .iter()
-        .find_map(|(prefix, kind)| Some((*kind, destination.strip_prefix(prefix)?)))
-}
-
-/// Checks one name, without prefix.
-pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
-    let problem = if name.is_empty() {
-        "the name is empty"
-    } else if name.split('.').count() > MAX_SEGMENTS {
-        "more than 64 segments"
-    } else {
-        return Ok(());
-    };
-    Err(Refusal::BadName(shorten(name), problem))
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(80).collect()
 }

@@ -1,0 +1,326 @@
+//! Sockets of links: dial, accept, read, write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_util::sync::CancellationToken;
+
+use super::conn::{Conn, LinkData};
+use super::data::Arrivals;
+use super::node::{Node, now};
+use super::tls;
+use crate::clock;
+use crate::mesh::config::Address;
+use crate::mesh::event::{CloseCause, ControlFrame, DialFailure, Event, Transport};
+use crate::mesh::frame::{
+    Admission, FrameError, FrameType, HEADER_LEN, Header, Limits, Phase, Reassembly, decode_lack,
+};
+use crate::mesh::ids::LinkId;
+
+/// How long a dial and its TLS handshake may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long the peer may take to close after our last frame.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// Bytes read at once.
+const READ: usize = 64 << 10;
+
+fn nonce() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        // A nonce that is not random would let a proof be replayed.
+        tracing::error!("the system gives no random bytes");
+        std::process::abort();
+    }
+    bytes
+}
+
+/// Dials an address for a link and serves what comes of it.
+pub async fn dial(node: Arc<Node>, link: LinkId, address: Address) {
+    let target = (address.host.clone(), address.port);
+    let connected = tokio::time::timeout(CONNECT, TcpStream::connect(target)).await;
+    let Ok(Ok(stream)) = connected else {
+        return node.control(Event::DialFailed {
+            link,
+            why: DialFailure::Unreachable,
+        });
+    };
+    // Without it small frames wait for the peer's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let config = node.tls.load_full();
+    let Ok(name) = ServerName::try_from(address.host.clone()) else {
+        return node.control(Event::DialFailed {
+            link,
+            why: DialFailure::Unreachable,
+        });
+    };
+    let connector = TlsConnector::from(config.client.clone());
+    let handshake = tokio::time::timeout(CONNECT, connector.connect(name, stream)).await;
+    let Ok(Ok(stream)) = handshake else {
+        return node.control(Event::DialFailed {
+            link,
+            why: DialFailure::Tls,
+        });
+    };
+    let (_, session) = stream.get_ref();
+    let transport = Transport {
+        verified: node
+            .verifier
+            .load()
+            .verified_name(session.peer_certificates()),
+        has_certificate: config.has_certificate,
+        binding: tls::binding(session),
+        nonce: nonce(),
+        wall_ms: clock::wall_ms(),
+    };
+    let conn = node.open_conn();
+    node.control(Event::Dialled {
+        link,
+        conn: conn.id,
+        transport,
+    });
+    serve(node, conn, stream).await;
+}
+
+/// Accepts links until cancelled.
+pub async fn accept(node: Arc<Node>, listener: TcpListener, cancel: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::spawn(accepted_link(node.clone(), stream));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a link");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn accepted_link(node: Arc<Node>, stream: TcpStream) {
+    // Without it small frames wait for the peer's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let config = node.tls.load_full();
+    let acceptor = TlsAcceptor::from(config.server.clone());
+    let handshake = tokio::time::timeout(CONNECT, acceptor.accept(stream)).await;
+    let Ok(Ok(stream)) = handshake else {
+        tracing::debug!("a link's TLS handshake failed");
+        return;
+    };
+    let (_, session) = stream.get_ref();
+    let transport = Transport {
+        verified: node
+            .verifier
+            .load()
+            .verified_name(session.peer_certificates()),
+        has_certificate: config.has_certificate,
+        binding: tls::binding(session),
+        nonce: nonce(),
+        wall_ms: clock::wall_ms(),
+    };
+    let conn = node.open_conn();
+    node.control(Event::Accepted {
+        conn: conn.id,
+        transport,
+    });
+    serve(node, conn, stream).await;
+}
+
+async fn serve<S>(node: Arc<Node>, conn: Arc<Conn>, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (reader, writer) = tokio::io::split(stream);
+    let writing = tokio::spawn(write(node.clone(), conn.clone(), writer));
+    let cause = tokio::select! {
+        biased;
+        () = conn.cancel.cancelled() => CloseCause::Closed,
+        cause = read(&node, &conn, reader) => cause,
+    };
+    conn.cancel.cancel();
+    // The writer ends by the token; its panic would be reported by its task.
+    let _ = writing.await;
+    node.drop_conn(conn.id);
+    node.control(Event::Closed {
+        conn: conn.id,
+        why: cause,
+    });
+}
+
+async fn write<W: AsyncWrite + Unpin>(node: Arc<Node>, conn: Arc<Conn>, mut writer: W) {
+    let mut batch = Vec::new();
+    loop {
+        batch.clear();
+        let filled = conn.fill(&mut batch, now());
+        if filled.has_room {
+            node.control(Event::Room { conn: conn.id });
+        }
+        if !batch.is_empty() {
+            let written = tokio::select! {
+                biased;
+                () = conn.cancel.cancelled() => return,
+                written = async {
+                    writer.write_all(&batch).await?;
+                    writer.flush().await
+                } => written,
+            };
+            if written.is_err() {
+                conn.cancel.cancel();
+                return;
+            }
+            node.count_sent(&conn, batch.len());
+            if !filled.is_last {
+                continue;
+            }
+        }
+        if filled.is_last {
+            // The peer closes when it has read our last frame.
+            let _ = writer.shutdown().await;
+            let _ = tokio::time::timeout(LAST_WORD, conn.cancel.cancelled()).await;
+            conn.cancel.cancel();
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = conn.cancel.cancelled() => return,
+            () = conn.wait(now()) => {}
+        }
+    }
+}
+
+/// Reads frames until the connection ends.
+async fn read<R: AsyncRead + Unpin>(node: &Node, conn: &Conn, mut reader: R) -> CloseCause {
+    let limit = node.broker.config().limits.frame;
+    let limits = Limits::for_client_frame(limit);
+    let mut reading = Reading {
+        limits,
+        reassembly: Reassembly::new(limits.fwd),
+        state: Arrivals::default(),
+        link: None,
+        buffer: BytesMut::with_capacity(READ),
+        is_up: false,
+    };
+    loop {
+        reading.buffer.reserve(READ);
+        match reader.read_buf(&mut reading.buffer).await {
+            Ok(0) => return CloseCause::Closed,
+            Ok(count) => {
+                if let Some(link) = &reading.link {
+                    link.counters.bytes_in.inc_by(count as u64);
+                }
+            }
+            Err(_) => return CloseCause::Reset,
+        }
+        if let Err(error) = reading.handle(node, conn) {
+            node.control(Event::Broken {
+                conn: conn.id,
+                error,
+            });
+            // The last frame is written and the peer closes, or patience ends.
+            tokio::time::sleep(LAST_WORD).await;
+            return CloseCause::Closed;
+        }
+        node.settle(&mut reading.state);
+    }
+}
+
+struct Reading {
+    limits: Limits,
+    reassembly: Reassembly,
+    state: Arrivals,
+    link: Option<Arc<LinkData>>,
+    buffer: BytesMut,
+    is_up: bool,
+}
+
+impl Reading {
+    /// The phase decides what may arrive. Once up, a connection stays up until it ends, and the
+    /// control plane need not be asked for each message.
+    fn phase(&mut self, node: &Node, conn: &Conn) -> Option<Phase> {
+        if self.is_up {
+            return Some(Phase::Up);
+        }
+        let phase = node.with_core(|core| core.phase(conn.id));
+        self.is_up = phase == Some(Phase::Up);
+        phase
+    }
+
+    fn handle(&mut self, node: &Node, conn: &Conn) -> Result<(), FrameError> {
+        let mut has_data = false;
+        while let Some(header) = Header::decode(&self.buffer) {
+            let Some(phase) = self.phase(node, conn) else {
+                return Ok(());
+            };
+            let admission = self.limits.admit(header, phase)?;
+            let whole = HEADER_LEN + usize::try_from(header.len).unwrap_or(usize::MAX);
+            if self.buffer.len() < whole {
+                break;
+            }
+            let body = self.buffer.split_to(whole).freeze().slice(HEADER_LEN..);
+            let Admission::Take(kind) = admission else {
+                continue;
+            };
+            if kind.is_data() {
+                has_data = true;
+                self.data(node, conn, kind, header.flags, body)?;
+            } else {
+                node.control(Event::Frame {
+                    conn: conn.id,
+                    frame: ControlFrame { kind, body },
+                });
+            }
+        }
+        if has_data {
+            node.control(Event::Alive { conn: conn.id });
+        }
+        Ok(())
+    }
+
+    fn data(
+        &mut self,
+        node: &Node,
+        conn: &Conn,
+        kind: FrameType,
+        flags: u8,
+        body: Bytes,
+    ) -> Result<(), FrameError> {
+        if self.link.is_none() {
+            self.link = node.link_over(conn.id);
+        }
+        let Some(link) = self.link.clone() else {
+            return Ok(());
+        };
+        let length = body.len();
+        let complete = match kind {
+            FrameType::Lack => {
+                let lseq = decode_lack(&body)?;
+                let is_current = link.conn().is_some_and(|current| current.id == conn.id);
+                if is_current {
+                    let was_tight = node.is_tight(&link);
+                    link.ring().lack(lseq, now(), |_| {})?;
+                    if was_tight && !node.is_tight(&link) {
+                        node.ring_is_free();
+                    }
+                }
+                return Ok(());
+            }
+            FrameType::Cont => self.reassembly.cont(&body)?,
+            _ => self.reassembly.fwd(flags, body)?,
+        };
+        if let Some(frame) = complete {
+            let lseq = frame.head.lseq;
+            node.on_fwd(&link, frame, &mut self.state);
+            conn.handled(lseq, length, now());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,677 @@
+//! The state machines of the mesh at work: told what happens, and obeyed.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::conn::{Conn, LinkData};
+use super::custody::History;
+use super::interest::{LocalConsumers, RemoteInterest};
+use super::tls::{LinkTls, Verifier};
+use crate::broker::Broker;
+use crate::broker::matching::TopicRoute;
+use crate::broker::remote::{Remote, Wanted};
+use crate::clock;
+use crate::config::Config;
+use crate::mesh::config::{Claim, MeshConfig};
+use crate::mesh::core::Mesh;
+use crate::mesh::custody::{self, Custody, CustodyConfig, QueueName};
+use crate::mesh::event::{Action, Actions, Counter, Event};
+use crate::mesh::ids::{Bid, ConnId, Epoch, LinkId, Now};
+use crate::mesh::limbo::Limbo;
+use crate::mesh::replies::Replies;
+use crate::mesh::routes::Routes;
+use crate::mesh::window::Windows;
+use crate::model::{Kind, MessageView};
+use crate::queue::QueueCell;
+
+/// This broker in the mesh.
+#[derive(Debug)]
+pub struct Node {
+    /// The broker.
+    pub broker: Arc<Broker>,
+    /// The id of this broker.
+    pub bid: Bid,
+    own: Weak<Self>,
+    /// Guards the control plane; taken for microseconds.
+    core: Mutex<Mesh>,
+    /// Guards the open connections.
+    conns: Mutex<HashMap<ConnId, Arc<Conn>>>,
+    /// The links by index; a removed one leaves a gap.
+    pub(super) links: ArcSwap<Vec<Option<Arc<LinkData>>>>,
+    /// The routes in force.
+    pub(super) routes: ArcSwap<Routes>,
+    /// Guards the duplicate windows.
+    windows: Mutex<Windows>,
+    /// Guards what waits for a route.
+    limbo: Mutex<Limbo>,
+    /// Guards the learned reply routes.
+    replies: Mutex<Replies>,
+    /// Guards custody.
+    custody: Mutex<Custody>,
+    /// Guards what others want.
+    interest: RwLock<RemoteInterest>,
+    /// Guards what consumers here amount to.
+    local: Mutex<LocalConsumers>,
+    /// Guards what custody has to remember about waiting messages.
+    histories: Mutex<HashMap<(QueueName, u64), History>>,
+    /// Guards where the next look at a long queue begins.
+    cursors: Mutex<HashMap<QueueName, u64>>,
+    pub(super) learned: AtomicU64,
+    pub(super) next_seq: AtomicU64,
+    pub(super) overflow_room: usize,
+    has_pending_interest: AtomicBool,
+    next_conn: AtomicU64,
+    tick: Notify,
+    /// TLS of links.
+    pub(super) tls: ArcSwap<LinkTls>,
+    /// Checks chains.
+    pub(super) verifier: ArcSwap<Verifier>,
+    /// Where the broker listens for links.
+    pub listening: OnceLock<String>,
+    /// Ends everything.
+    pub cancel: CancellationToken,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn now() -> Now {
+    Now(clock::monotonic_ns())
+}
+
+impl Node {
+    /// A node whose links are those of the configuration.
+    ///
+    /// # Errors
+    /// Certificates cannot be used.
+    pub fn new(
+        broker: Arc<Broker>,
+        config: &Config,
+        mesh: &MeshConfig,
+        claim: Claim,
+        seed: u64,
+        cancel: CancellationToken,
+    ) -> anyhow::Result<Arc<Self>> {
+        let epoch = Epoch(broker.epoch);
+        let core = Mesh::new(mesh, claim, epoch, seed);
+        let slowest = mesh.links.iter().map(|link| link.heartbeat).max();
+        let limits = &config.limits;
+        let doubt = limits.doubt_timeout.duration();
+        let custody = CustodyConfig {
+            own: mesh.bid(),
+            epoch,
+            doubt_persistent: (!doubt.is_zero()).then_some(doubt),
+            doubt_brief: slowest.unwrap_or(Duration::from_secs(1)) * 3,
+            reorder_bytes: usize::try_from(limits.memory / 32).unwrap_or(usize::MAX),
+        };
+        let routes = core.routes();
+        let (tls, verifier) = (LinkTls::new(config)?, Verifier::new(config)?);
+        let node = Arc::new_cyclic(|own| Self {
+            broker,
+            bid: mesh.bid(),
+            own: own.clone(),
+            core: Mutex::new(core),
+            conns: Mutex::default(),
+            links: ArcSwap::default(),
+            routes: ArcSwap::new(routes),
+            windows: Mutex::new(Windows::new(limits.window_time.duration(), limits.windows)),
+            limbo: Mutex::new(Limbo::new(limits.limbo, limits.limbo_time.duration())),
+            replies: Mutex::new(Replies::new(
+                limits.reply_routes,
+                limits.reply_ttl.duration(),
+            )),
+            custody: Mutex::new(Custody::new(custody, now())),
+            interest: RwLock::default(),
+            local: Mutex::default(),
+            histories: Mutex::default(),
+            cursors: Mutex::default(),
+            learned: AtomicU64::new(0),
+            next_seq: AtomicU64::new(0),
+            overflow_room: limits.overflow,
+            has_pending_interest: AtomicBool::new(false),
+            next_conn: AtomicU64::new(0),
+            tick: Notify::new(),
+            tls: ArcSwap::from_pointee(tls),
+            verifier: ArcSwap::from_pointee(verifier),
+            listening: OnceLock::new(),
+            cancel,
+        });
+        node.set_links(mesh, limits.rings);
+        Ok(node)
+    }
+
+    /// The link whose data a connection carries.
+    pub(super) fn link_over(&self, conn: ConnId) -> Option<Arc<LinkData>> {
+        let links = self.links.load();
+        links
+            .iter()
+            .flatten()
+            .find(|link| link.conn().is_some_and(|own| own.id == conn))
+            .cloned()
+    }
+
+    /// A counted reference to itself, for tasks.
+    pub(super) fn arc(&self) -> Option<Arc<Self>> {
+        self.own.upgrade()
+    }
+
+    /// The duplicate windows.
+    pub(super) fn windows(&self) -> MutexGuard<'_, Windows> {
+        lock(&self.windows)
+    }
+
+    /// What waits for a route.
+    pub(super) fn limbo(&self) -> MutexGuard<'_, Limbo> {
+        lock(&self.limbo)
+    }
+
+    /// The learned reply routes.
+    pub(super) fn replies(&self) -> MutexGuard<'_, Replies> {
+        lock(&self.replies)
+    }
+
+    pub(super) fn custody_lock(&self) -> MutexGuard<'_, Custody> {
+        lock(&self.custody)
+    }
+
+    pub(super) fn cursors(&self) -> MutexGuard<'_, HashMap<QueueName, u64>> {
+        lock(&self.cursors)
+    }
+
+    /// What others want.
+    pub(super) fn interest(&self) -> RwLockReadGuard<'_, RemoteInterest> {
+        self.interest.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn learned_count(&self) -> u64 {
+        self.learned.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn history(&self, queue: &QueueName, seq: u64) -> History {
+        lock(&self.histories)
+            .get(&(queue.clone(), seq))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    pub(super) fn keep_history(&self, queue: &QueueName, seq: u64, history: History) {
+        lock(&self.histories).insert((queue.clone(), seq), history);
+    }
+
+    pub(super) fn forget_history(&self, queue: &QueueName, seq: u64) {
+        lock(&self.histories).remove(&(queue.clone(), seq));
+    }
+
+    /// Looks at the control plane, for reports.
+    pub fn with_core<R>(&self, look: impl FnOnce(&Mesh) -> R) -> R {
+        look(&lock(&self.core))
+    }
+
+    /// A number for a connection.
+    pub(super) fn open_conn(&self) -> Arc<Conn> {
+        let id = ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed) + 1);
+        let conn = Arc::new(Conn::new(id, self.cancel.child_token()));
+        lock(&self.conns).insert(id, conn.clone());
+        conn
+    }
+
+    pub(super) fn drop_conn(&self, id: ConnId) {
+        lock(&self.conns).remove(&id);
+    }
+
+    fn conn(&self, id: ConnId) -> Option<Arc<Conn>> {
+        lock(&self.conns).get(&id).cloned()
+    }
+
+    /// The link with that index.
+    #[must_use]
+    pub fn link(&self, id: LinkId) -> Option<Arc<LinkData>> {
+        self.links.load().get(id.index()).cloned().flatten()
+    }
+
+    /// Tells the control plane, and does what it asks for.
+    pub fn control(&self, event: Event) {
+        let mut actions = Actions::new();
+        let mut core = lock(&self.core);
+        core.handle(event, now(), &mut actions);
+        self.has_pending_interest
+            .store(core.has_pending_interest(), Ordering::Release);
+        // Carried out under the lock: actions of two events must not be mixed. Nothing in it waits,
+        // and the lock order is core, then custody, then links.
+        let late = self.carry_out(actions);
+        drop(core);
+        self.carry_out_late(late);
+        self.tick.notify_one();
+    }
+
+    /// Issues interest that is gathered but not said yet, so that it leaves before data (R6).
+    pub(super) fn issue_interest(&self) {
+        if !self.has_pending_interest.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let mut actions = Actions::new();
+        let mut core = lock(&self.core);
+        core.flush_interest(now(), &mut actions);
+        let late = self.carry_out(actions);
+        drop(core);
+        self.carry_out_late(late);
+    }
+
+    /// Carries out what concerns connections and routes; returns what reaches into queues.
+    fn carry_out(&self, actions: Actions) -> Actions {
+        let mut late = Actions::new();
+        for action in actions {
+            match action {
+                Action::Dial { link, address } => {
+                    if let Some(node) = self.arc() {
+                        tokio::spawn(super::io::dial(node, link, address));
+                    }
+                }
+                Action::Send {
+                    conn,
+                    frame,
+                    lane,
+                    replaces,
+                } => {
+                    if let Some(conn) = self.conn(conn) {
+                        conn.send(frame, lane, replaces);
+                    }
+                }
+                Action::Close { conn, last } => {
+                    if let Some(conn) = self.conn(conn) {
+                        conn.close(last);
+                    }
+                    self.drop_conn(conn);
+                }
+                Action::AskRoom(conn) => {
+                    if let Some(conn) = self.conn(conn) {
+                        conn.ask_room();
+                    }
+                }
+                Action::LinkUp { link, conn, .. } => {
+                    if let (Some(link), Some(conn)) = (self.link(link), self.conn(conn)) {
+                        conn.carry(&link);
+                        link.set_conn(Some(conn));
+                    }
+                }
+                Action::Publish(routes) => {
+                    self.routes.store(routes);
+                    late.push(Action::Publish(self.routes.load_full()));
+                }
+                Action::Log(log) => super::status::log(&log),
+                Action::Count(counter, by) => self.count(counter, by),
+                Action::Epoch(epoch) => tracing::warn!(epoch = epoch.0, "epoch raised"),
+                other => late.push(other),
+            }
+        }
+        late
+    }
+
+    fn carry_out_late(&self, actions: Actions) {
+        for action in actions {
+            match action {
+                Action::Publish(routes) => {
+                    self.broker.bump_generation();
+                    self.show_sites(&routes);
+                    self.retry_limbo(&routes);
+                    self.tell_custody(&routes);
+                }
+                Action::Resplit(link) => {
+                    if let Some(link) = self.link(link) {
+                        self.resplit(&link);
+                    }
+                }
+                Action::Entries(changes) => self.take_entries(changes),
+                Action::Purged(bid) => self.custody(custody::Event::Purged(bid)),
+                Action::Route { to, body } => {
+                    self.send_control(to, body);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn tell_custody(&self, routes: &Routes) {
+        for site in routes.sites() {
+            self.custody(custody::Event::Peer {
+                bid: site.id.bid,
+                epoch: site.epoch,
+                is_reachable: site.way.is_some(),
+            });
+        }
+        self.custody(custody::Event::Generation);
+        for cell in self.broker.queues.all() {
+            if cell.numbers().ready > 0 {
+                self.look_at(&cell);
+            }
+        }
+    }
+
+    fn take_entries(&self, changes: Vec<crate::mesh::interest::EntryChange>) {
+        let touched = {
+            let mut interest = self
+                .interest
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            let touched = interest.apply(changes);
+            let count = i64::try_from(interest.len()).unwrap_or(i64::MAX);
+            self.broker
+                .metrics
+                .mesh_interest
+                .with_label_values(&["remote"])
+                .set(count);
+            touched
+        };
+        if touched.topics {
+            self.broker.bump_generation();
+        }
+        if touched.queues.is_empty() {
+            return;
+        }
+        for cell in self.broker.queues.all() {
+            let name = &cell.destination.name;
+            let is_touched = touched
+                .queues
+                .iter()
+                .any(|filter| crate::model::destination::matches(filter, name));
+            if is_touched && cell.numbers().ready > 0 {
+                self.look_at(&cell);
+            }
+        }
+    }
+
+    fn count(&self, counter: Counter, by: u64) {
+        let metrics = &self.broker.metrics;
+        match counter {
+            Counter::Connects(link) => {
+                if let Some(link) = self.link(link) {
+                    let labels = [link.name.as_str(), link.peer.as_str()];
+                    metrics.links.connects.with_label_values(&labels).inc_by(by);
+                    metrics
+                        .links
+                        .last_connect
+                        .with_label_values(&labels)
+                        .set(clock::wall_ms() / 1000);
+                }
+            }
+            Counter::RoundTripMicros(link) => {
+                if let Some(link) = self.link(link) {
+                    link.note_rtt(by);
+                    let labels = [link.name.as_str(), link.peer.as_str()];
+                    metrics
+                        .links
+                        .rtt
+                        .with_label_values(&labels)
+                        .observe(by as f64 / 1e6);
+                }
+            }
+            Counter::Disconnects(reason) => {
+                metrics
+                    .mesh_disconnects
+                    .with_label_values(&[reason])
+                    .inc_by(by);
+            }
+            Counter::Refusals(reason) => {
+                metrics
+                    .mesh_refusals
+                    .with_label_values(&[super::status::reason(reason)])
+                    .inc_by(by);
+            }
+            Counter::SpfRuns => metrics.mesh_spf_runs.inc_by(by),
+            Counter::NotCredible
+            | Counter::OverLimit
+            | Counter::SidConflict
+            | Counter::Rivals
+            | Counter::ProbeMicros(_)
+            | Counter::ProbeFailures(_) => {}
+        }
+    }
+
+    fn show_sites(&self, routes: &Routes) {
+        let reachable = routes
+            .sites()
+            .iter()
+            .filter(|site| site.way.is_some())
+            .count();
+        let all = routes.sites().len();
+        let gauge = |state: &str, count: usize| {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.broker
+                .metrics
+                .mesh_sites
+                .with_label_values(&[state])
+                .set(count);
+        };
+        gauge("reachable", reachable);
+        gauge("unreachable", all - reachable);
+    }
+
+    /// Makes the links those of the configuration. Indexes stay with the names.
+    pub(super) fn set_links(&self, mesh: &MeshConfig, rings: usize) {
+        let old = self.links.load_full();
+        let cap = (rings / mesh.links.len().max(1)).clamp(64 << 10, 8 << 20);
+        let mut links: Vec<Option<Arc<LinkData>>> = Vec::new();
+        for config in &mesh.links {
+            let name = &config.name;
+            let Some(id) = self.with_core(|core| core.link(name)) else {
+                continue;
+            };
+            if links.len() <= id.index() {
+                links.resize(id.index() + 1, None);
+            }
+            let known = old
+                .iter()
+                .flatten()
+                .find(|link| link.name == *name && link.id == id)
+                .cloned();
+            let link = known.unwrap_or_else(|| {
+                let metrics = &self.broker.metrics;
+                Arc::new(LinkData::new(id, name, &config.peer, cap, metrics, now()))
+            });
+            links[id.index()] = Some(link);
+        }
+        for link in old.iter().flatten() {
+            if !links.iter().flatten().any(|kept| kept.name == link.name) {
+                self.broker
+                    .metrics
+                    .links
+                    .remove_link(&link.name, &link.peer);
+            }
+        }
+        self.links.store(Arc::new(links));
+    }
+
+    pub(super) fn count_sent(&self, conn: &Conn, bytes: usize) {
+        if let Some(link) = self.link_over(conn.id) {
+            link.counters.bytes_out.inc_by(bytes as u64);
+        }
+    }
+
+    pub(super) fn is_tight(&self, link: &LinkData) -> bool {
+        link.ring().level() != crate::mesh::ring::Level::Free
+    }
+
+    pub(super) fn ring_is_free(&self) {
+        self.custody(custody::Event::RingFree);
+    }
+
+    /// Runs timers until the end.
+    pub async fn run(self: Arc<Self>) {
+        let mut next_sweep = now();
+        loop {
+            let core_deadline = self.with_core(Mesh::deadline);
+            let custody_deadline = self.custody_lock().deadline();
+            let limbo_deadline = self.limbo().deadline();
+            let deadline = [
+                core_deadline,
+                Some(custody_deadline),
+                limbo_deadline,
+                Some(next_sweep),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(next_sweep);
+            let wait = deadline.since(now()).max(Duration::from_micros(200));
+            tokio::select! {
+                () = self.cancel.cancelled() => return,
+                () = self.tick.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            let present = now();
+            if core_deadline.is_some_and(|deadline| deadline <= present) {
+                self.control(Event::Tick);
+            }
+            if custody_deadline <= present {
+                self.custody(custody::Event::Tick);
+            }
+            self.expire_limbo(present);
+            if next_sweep <= present {
+                next_sweep = present.plus(Duration::from_millis(500));
+                self.windows().sweep(present);
+                self.links
+                    .load()
+                    .iter()
+                    .flatten()
+                    .for_each(|link| link.show());
+                self.show_states();
+            }
+        }
+    }
+
+    fn expire_limbo(&self, present: Now) {
+        let mut dropped = 0;
+        let mut limbo = self.limbo();
+        limbo.expire(present, |_| dropped += 1);
+        let waiting = limbo.len();
+        drop(limbo);
+        if dropped > 0 {
+            self.broker
+                .metrics
+                .mesh_dropped
+                .with_label_values(&["no_route"])
+                .inc_by(dropped);
+        }
+        self.broker
+            .metrics
+            .mesh_limbo_messages
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// Puts a new configuration in force.
+    ///
+    /// # Errors
+    /// Certificates cannot be used; nothing changed.
+    pub fn apply(&self, config: &Config, mesh: &MeshConfig) -> anyhow::Result<()> {
+        let tls = LinkTls::new(config)?;
+        let verifier = Verifier::new(config)?;
+        self.tls.store(Arc::new(tls));
+        self.verifier.store(Arc::new(verifier));
+        let mut actions = Actions::new();
+        let mut core = lock(&self.core);
+        core.handle(Event::Config(Box::new(mesh.clone())), now(), &mut actions);
+        drop(core);
+        self.set_links(mesh, config.limits.rings);
+        let late = self.carry_out(actions);
+        self.carry_out_late(late);
+        self.tick.notify_one();
+        Ok(())
+    }
+
+    /// Leaves the mesh: others route around (R24), then every link says good-bye.
+    pub async fn leave(&self, patience: Duration) {
+        self.control(Event::Leave);
+        let deadline = now().plus(patience);
+        while now() < deadline
+            && self
+                .links
+                .load()
+                .iter()
+                .flatten()
+                .any(|link| !link.ring().is_empty())
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.control(Event::Stop);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.cancel.cancel();
+    }
+}
+
+impl Remote for Node {
+    fn bid(&self) -> [u8; 16] {
+        self.bid.0
+    }
+
+    fn interest(&self, change: Wanted) {
+        let change = lock(&self.local).change(&change.subscriber, change.is_new);
+        self.control(Event::Interest(vec![change]));
+    }
+
+    fn topic_interest(&self, name: &str, route: &mut TopicRoute) {
+        self.interest().topic_into(name, &self.routes.load(), route);
+    }
+
+    fn knows_queue(&self, name: &str) -> bool {
+        if self.interest().has_literal_queue(name) {
+            return true;
+        }
+        self.learned_count() > 0
+            && self
+                .replies()
+                .newest(Kind::Queue.code(), name, now(), |_| true)
+                .is_some()
+    }
+
+    fn has_reply_routes(&self) -> bool {
+        self.learned_count() > 0
+    }
+
+    fn reply_sids(&self, name: &str, sids: &mut Vec<u16>) {
+        let routes = self.routes.load();
+        let before = sids.len();
+        self.replies()
+            .visit(Kind::Topic.code(), name, now(), |bid| {
+                if let Some(site) = routes.site(bid)
+                    && !sids.contains(&site.sid.0)
+                {
+                    sids.push(site.sid.0);
+                }
+                true
+            });
+        if sids.len() > before {
+            sids.sort_unstable();
+        }
+    }
+
+    fn teach_own(&self, kind: Kind, name: &str) {
+        self.teach(kind, name, self.bid, None);
+    }
+
+    fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]) {
+        self.send_topic(view, sids);
+    }
+
+    fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool {
+        let routes = self.routes.load();
+        let Some(site) = routes.site(Bid(home)) else {
+            return false;
+        };
+        if view.kind == Kind::TempTopic {
+            self.send_topic(view, &[site.sid.0]);
+            return true;
+        }
+        self.transfer_to_home(Bid(home), view)
+    }
+
+    fn queue_waits(&self, cell: &Arc<QueueCell>) {
+        self.look_at(cell);
+    }
+}

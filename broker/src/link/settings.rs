@@ -1,0 +1,115 @@
+//! What the control plane is told, made from the configuration.
+
+use std::collections::BTreeMap;
+
+use crate::config::Config;
+use crate::config::file::LinkAuthMode;
+use crate::mesh::config::{
+    Address, Caps, Claim, LinkAuth, LinkConfig, MeshConfig, Secret, Secrets, SiteFacts, Timing,
+};
+use crate::mesh::ids::{Epoch, Instance, Sid};
+
+/// The control plane's view of a configuration.
+#[must_use]
+pub fn mesh_config(config: &Config) -> MeshConfig {
+    let (file, limits) = (&config.broker, &config.limits);
+    let sid_of = |name: &str, id: Option<u16>| id.map_or_else(|| Sid::from_name(name), Sid);
+    let sites: BTreeMap<String, Sid> = file
+        .sites
+        .iter()
+        .map(|site| (site.name.clone(), sid_of(&site.name, site.id)))
+        .collect();
+    let sid = file.id.map(Sid).or_else(|| sites.get(&file.site).copied());
+    let times = &limits.mesh_times;
+    MeshConfig {
+        sid: sid.unwrap_or_else(|| Sid::from_name(&file.site)),
+        sites,
+        denied_sites: file.denied_sites.iter().cloned().collect(),
+        trust_domain: file
+            .tls
+            .as_ref()
+            .map_or_else(|| "causeway".into(), |tls| tls.trust_domain.clone()),
+        auth: match file.link_auth {
+            LinkAuthMode::Password => LinkAuth::Password,
+            LinkAuthMode::Mtls => LinkAuth::Mtls,
+            LinkAuthMode::PasswordAndMtls => LinkAuth::Both,
+        },
+        links: file
+            .links
+            .iter()
+            .map(|link| link_config(config, link))
+            .collect(),
+        reply_patterns: limits.reply_patterns.clone(),
+        spread: limits.spread,
+        timing: Timing {
+            handshake: times.handshake.duration(),
+            sync: times.sync.duration(),
+            redial_min: times.redial_min.duration(),
+            redial_max: times.redial_max.duration(),
+            refused_min: times.refused_min.duration(),
+            refused_max: times.refused_max.duration(),
+            lsa_refresh: times.lsa_refresh.duration(),
+            limbo: limits.limbo_time.duration(),
+            report_refresh: times.report_refresh.duration(),
+            probe: times.probe_interval.duration(),
+        },
+        caps: Caps {
+            databases: limits.databases,
+            frame: u32::try_from(limits.frame).unwrap_or(u32::MAX),
+            open_credit: limits.open_credit,
+            ..Caps::default()
+        },
+        facts: SiteFacts {
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            spec_hash: file.spec_hash.clone().unwrap_or_default(),
+            users_hash: file.users_hash.clone().unwrap_or_default(),
+            config_hash: config.hash.clone(),
+            ..SiteFacts::default()
+        },
+        ..MeshConfig::new(&file.network, &file.site)
+    }
+}
+
+fn link_config(config: &Config, link: &crate::config::file::Link) -> LinkConfig {
+    let secret = config.secrets.links.get(&link.name);
+    let bytes = |text: &String| Secret::new(text.as_bytes());
+    LinkConfig {
+        name: link.name.clone(),
+        peer: link.peer.clone(),
+        cost: u32::from(link.cost),
+        addresses: link
+            .addresses
+            .iter()
+            .map(|address| Address {
+                host: address.host.clone(),
+                port: address.port,
+            })
+            .collect(),
+        heartbeat: link.heartbeat.duration(),
+        user: secret
+            .and_then(|secret| secret.user.clone())
+            .unwrap_or_default(),
+        secrets: Secrets {
+            current: secret.map(|secret| bytes(&secret.current)),
+            previous: secret
+                .and_then(|secret| secret.previous.as_ref())
+                .map(bytes),
+        },
+    }
+}
+
+/// Who claims the site. Without a store the claim begins with this process.
+#[must_use]
+pub fn claim(config: &Config, epoch: u64) -> Claim {
+    let hex: String = config
+        .broker
+        .instance
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .collect();
+    let instance = u128::from_str_radix(&hex, 16).unwrap_or(0).to_be_bytes();
+    Claim {
+        instance: Instance(instance),
+        since: Epoch(epoch),
+    }
+}

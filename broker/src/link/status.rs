@@ -1,0 +1,188 @@
+//! The mesh in logs, metrics and `/status`.
+
+use serde_json::{Value, json};
+
+use super::node::Node;
+use crate::mesh::event::MeshLog;
+use crate::mesh::messages::Reason;
+use crate::mesh::report::{LinkStateCode, Report};
+use crate::mesh::session::LinkState;
+use crate::mesh::status::LinkStatus;
+
+/// The word of a refusal, as metrics, logs and `/status` show it.
+#[must_use]
+pub const fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::None => "none",
+        Reason::UnknownPeer => "unknown_peer",
+        Reason::DeniedSite => "denied_site",
+        Reason::DuplicateSite => "duplicate_site",
+        Reason::NetworkMismatch => "network_mismatch",
+        Reason::VersionMismatch => "version_mismatch",
+        Reason::AuthFailed => "auth_failed",
+        Reason::LinkNotConfigured => "link_not_configured",
+        Reason::Superseded => "superseded",
+        Reason::StaleEpoch => "stale_epoch",
+        Reason::Busy => "busy",
+        Reason::Leaving => "leaving",
+        Reason::Handover => "handover",
+        Reason::Protocol => "protocol",
+        Reason::TooLarge => "too_large",
+        Reason::Stalled => "stalled",
+        Reason::CredentialWithdrawn => "credential_withdrawn",
+        Reason::LinkRemoved => "link_removed",
+    }
+}
+
+/// Writes what the control plane wants people to know.
+pub fn log(entry: &MeshLog) {
+    match entry {
+        MeshLog::Link {
+            link,
+            peer,
+            old,
+            new,
+            reason,
+        } => {
+            tracing::info!(
+                link,
+                peer,
+                from = old.word(),
+                to = new.word(),
+                reason,
+                "link state"
+            );
+        }
+        MeshLog::Refused {
+            link,
+            reason: why,
+            detail,
+        } => {
+            tracing::warn!(link, reason = reason(*why), detail, "link refused");
+        }
+        MeshLog::SidConflict { keeps, loses } => {
+            tracing::error!(
+                keeps,
+                loses,
+                "two sites have one id: give one of them an id of its own"
+            );
+        }
+        MeshLog::Rival { site } => tracing::error!(site, "somebody else runs this site too"),
+        MeshLog::ClockSkew { peer, skew_ms } => {
+            tracing::warn!(peer, skew_ms, "the clocks of two sites differ");
+        }
+    }
+}
+
+impl Node {
+    /// Shows the state of each link as a metric.
+    pub(super) fn show_states(&self) {
+        let links = &self.broker.metrics.links;
+        links.state_info.reset();
+        for link in self.with_core(|core| core.status(super::node::now()).links) {
+            let labels = [link.name.as_str(), link.peer.as_str()];
+            links.up.with_label_values(&labels).set(i64::from(matches!(
+                link.state,
+                LinkState::Up | LinkState::Throttled
+            )));
+            let state = [
+                link.name.as_str(),
+                link.peer.as_str(),
+                link.state.word(),
+                link.reason,
+            ];
+            links.state_info.with_label_values(&state).set(1);
+        }
+    }
+
+    /// Adds links and sites to `/status`.
+    pub fn add_status(&self, value: &mut Value) {
+        let status = self.with_core(|core| core.status(super::node::now()));
+        let site = status.site.clone();
+        value["links"] = status
+            .links
+            .iter()
+            .map(|link| own_link(&site, link))
+            .collect();
+        value["generation"] = json!(status.generation);
+        value["interest"] = json!({"local": status.local_entries, "remote": status.remote_entries});
+        let others = status.sites.iter().filter(|other| other.site != site);
+        value["sites"] = others
+            .map(|other| {
+                let report = status.reports.iter().find(|report| report.bid == other.bid);
+                json!({
+                    "site": other.site,
+                    "sid": other.sid.0,
+                    "reachable": other.is_reachable,
+                    "rival": other.is_rival,
+                    "leaving": other.is_leaving,
+                    "via": other.via,
+                    "hops": other.hops,
+                    "distance": other.distance,
+                    "epoch": other.epoch.0,
+                    "iseq": other.iseq,
+                    "entries": other.entries,
+                    "configHash": report.map(|known| known.report.config_hash.clone()),
+                    "specHash": report.map(|known| known.report.spec_hash.clone()),
+                    "version": report.map(|known| known.report.software.clone()),
+                    "reportAgeMs": report.map(|known| millis(known.age)),
+                    "links": report.map_or_else(Vec::new, |known| reported_links(&known.report)),
+                })
+            })
+            .collect();
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn own_link(site: &str, link: &LinkStatus) -> Value {
+    json!({
+        "link": link.name,
+        "from": site,
+        "peer": link.peer,
+        "state": link.state.word(),
+        "reason": link.reason,
+        "cost": link.cost,
+        "sinceMs": millis(link.since),
+        "rttMs": link.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0),
+        "credential": format!("{:?}", link.credential).to_lowercase(),
+        "sameSpec": link.has_same_spec,
+        "pending": link.pending,
+        "lastError": link.last_error,
+    })
+}
+
+fn reported_links(report: &Report) -> Vec<Value> {
+    report
+        .links
+        .iter()
+        .map(|link| {
+            json!({
+                "link": link.name,
+                "from": report.site,
+                "peer": link.peer,
+                "state": link_word(link.state()),
+                "reason": link.reason,
+                "sinceMs": link.state_ms,
+                "rttMs": (link.rtt_us > 0).then(|| f64::from(link.rtt_us) / 1000.0),
+                "pending": link.pending,
+                "lastError": link.last_error,
+            })
+        })
+        .collect()
+}
+
+fn link_word(state: LinkStateCode) -> &'static str {
+    match state {
+        LinkStateCode::Down => LinkState::Down,
+        LinkStateCode::Connecting => LinkState::Connecting,
+        LinkStateCode::Up => LinkState::Up,
+        LinkStateCode::Throttled => LinkState::Throttled,
+        LinkStateCode::Blocked => LinkState::Blocked,
+        LinkStateCode::AuthFailed => LinkState::AuthFailed,
+        LinkStateCode::Refused => LinkState::Refused,
+    }
+    .word()
+}

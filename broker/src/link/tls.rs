@@ -1,0 +1,265 @@
+//! TLS of links: with a password only the channel is protected here and the password proves who is
+//! there; with certificates the chain proves it.
+
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
+    SignatureScheme,
+};
+
+use crate::config::Config;
+use crate::net::tls::{self, TlsError};
+
+/// The label of the exporter value that the password proof is bound to (3.2).
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-causeway-link-1";
+
+/// Both sides' configurations.
+#[derive(Debug, Clone)]
+pub struct LinkTls {
+    /// For accepted connections.
+    pub server: Arc<ServerConfig>,
+    /// For dialled ones.
+    pub client: Arc<ClientConfig>,
+    /// True when this site shows a certificate of the network.
+    pub has_certificate: bool,
+}
+
+impl LinkTls {
+    /// What the configuration asks for.
+    ///
+    /// # Errors
+    /// Certificates cannot be used.
+    pub fn new(config: &Config) -> Result<Self, TlsError> {
+        let tls = config.broker.tls.as_ref();
+        let file = |path: &String| {
+            config
+                .others
+                .get(path)
+                .map(Vec::as_slice)
+                .unwrap_or_default()
+        };
+        let roots = tls
+            .and_then(|tls| tls.trust_bundle.as_ref())
+            .map(|path| tls::roots(file(path)))
+            .transpose()?;
+        let identity = match tls {
+            Some(tls) => tls::identity(file(&tls.certificate), file(&tls.key))?,
+            None => tls::self_signed("causeway-link")?,
+        };
+        let checker = Arc::new(Checker::new(roots)?);
+        let server = ServerConfig::builder()
+            .with_client_cert_verifier(checker.clone())
+            .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+        let client = ClientConfig::builder()
+            .dangerous()
+            .with_custom_certificate_verifier(checker.clone())
+            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?;
+        Ok(Self {
+            server: Arc::new(server),
+            client: Arc::new(client),
+            has_certificate: checker.client.is_some(),
+        })
+    }
+}
+
+/// Takes every certificate in the handshake and checks only that the peer has its key. Whether the
+/// chain leads to the network's roots is asked afterwards, by [`verified_name`]: a link may be
+/// proved by its password instead (3.2), and then the channel needs a key, not a name.
+#[derive(Debug)]
+struct Checker {
+    client: Option<Arc<dyn ClientCertVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Checker {
+    fn new(roots: Option<RootCertStore>) -> Result<Self, TlsError> {
+        let client = match roots {
+            None => None,
+            Some(roots) => Some(
+                WebPkiClientVerifier::builder(Arc::new(roots))
+                    .build()
+                    .map_err(|error| TlsError::Roots(error.to_string()))?,
+            ),
+        };
+        Ok(Self {
+            client,
+            provider: Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+        })
+    }
+
+    fn tls12(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn tls13(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+impl ServerCertVerifier for Checker {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls12(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls13(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
+    }
+}
+
+impl ClientCertVerifier for Checker {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls12(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.tls13(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.schemes()
+    }
+}
+
+/// Checks peers' chains against the network's roots, now.
+#[derive(Debug, Clone)]
+pub struct Verifier(Option<Arc<dyn ClientCertVerifier>>);
+
+impl Verifier {
+    /// For the roots of a configuration; verifies nobody without roots.
+    ///
+    /// # Errors
+    /// The roots cannot be used.
+    pub fn new(config: &Config) -> Result<Self, TlsError> {
+        let path = config
+            .broker
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.trust_bundle.as_ref());
+        let Some(path) = path else {
+            return Ok(Self(None));
+        };
+        let file = config
+            .others
+            .get(path)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        Ok(Self(Checker::new(Some(tls::roots(file)?))?.client))
+    }
+
+    /// The URI that a valid chain names its holder by.
+    #[must_use]
+    pub fn verified_name(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<String> {
+        let (verifier, chain) = (self.0.as_ref()?, chain?);
+        let (first, rest) = chain.split_first()?;
+        verifier
+            .verify_client_cert(first, rest, UnixTime::now())
+            .ok()?;
+        uri_of(first)
+    }
+}
+
+fn uri_of(certificate: &CertificateDer<'_>) -> Option<String> {
+    use x509_parser::extensions::GeneralName;
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let names = parsed.subject_alternative_name().ok()??;
+    names
+        .value
+        .general_names
+        .iter()
+        .find_map(|name| match name {
+            GeneralName::URI(uri) => Some((*uri).to_owned()),
+            _ => None,
+        })
+}
+
+/// The value that binds a password proof to this channel.
+#[must_use]
+pub fn binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Option<[u8; 32]> {
+    connection
+        .export_keying_material([0; 32], EXPORTER_LABEL, None)
+        .ok()
+}

@@ -1,0 +1,8 @@
+mod auth;
+mod interest;
+mod many;
+mod pump;
+mod records;
+mod refusals;
+mod rivals;
+mod two;

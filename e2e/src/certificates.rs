@@ -1,0 +1,120 @@
+//! Certificates of an authority that a test makes for itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::document::secret;
+
+/// An authority and one certificate per site.
+#[derive(Debug, Clone)]
+pub struct SiteCertificates {
+    authority_pem: String,
+    authority_der: CertificateDer<'static>,
+    /// Certificate and key of each site.
+    sites: BTreeMap<String, (String, String)>,
+}
+
+impl SiteCertificates {
+    /// Makes a new authority and certificates for sites of a network.
+    ///
+    /// # Errors
+    /// Key generation failed.
+    pub fn make(network: &str, sites: &[&str]) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = named("causeway test authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let authority = params.self_signed(&key)?;
+        let issuer = Issuer::from_params(&params, &key);
+        let sites = sites
+            .iter()
+            .map(|site| Ok(((*site).to_owned(), leaf(network, site, &issuer)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            authority_pem: authority.pem(),
+            authority_der: authority.der().clone(),
+            sites,
+        })
+    }
+
+    /// What a client needs that trusts this authority and no other.
+    ///
+    /// # Errors
+    /// The authority's certificate cannot be used as a root.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority_der.clone())?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
+    }
+
+    /// Writes the authority's certificate to a file, for clients that read it there.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_authority(&self, path: &Path) -> Result<()> {
+        std::fs::write(path, &self.authority_pem).with_context(|| path.display().to_string())
+    }
+
+    /// The Secrets that `spec.tls` with source Secret refers to.
+    pub(crate) fn documents(&self, network: &str, sites: &[String]) -> String {
+        let mut yaml = secret(
+            &format!("{network}-roots"),
+            &[("ca.crt", &self.authority_pem)],
+        );
+        for site in sites {
+            if let Some((certificate, key)) = self.sites.get(site) {
+                let name = format!("{network}--{site}-tls");
+                yaml.push_str(&secret(
+                    &name,
+                    &[
+                        ("tls.crt", certificate),
+                        ("tls.key", key),
+                        ("ca.crt", &self.authority_pem),
+                    ],
+                ));
+            }
+        }
+        yaml
+    }
+}
+
+/// OpenSSL takes a certificate whose issuer has its own name for a self-signed one, so names must
+/// differ.
+fn named(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+fn leaf(network: &str, site: &str, issuer: &Issuer<'_, &KeyPair>) -> Result<(String, String)> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    params.distinguished_name = named(site);
+    let identity = format!("spiffe://causeway/network/{network}/site/{site}");
+    params
+        .subject_alt_names
+        .push(SanType::URI(identity.try_into()?));
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    params.use_authority_key_identifier_extension = true;
+    let certificate = params.signed_by(&key, issuer)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}

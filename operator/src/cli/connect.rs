@@ -1,0 +1,107 @@
+//! What `pub`, `sub` and `probe` have in common: where to connect, as whom, trusting whom.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::Exit;
+use crate::client::connection::Login;
+use crate::client::{Connection, StompError, Target, password};
+
+/// Where to connect and as whom.
+#[derive(Debug, clap::Args)]
+pub struct Connect {
+    /// The broker: stomp://HOST:PORT, or stomps://HOST:PORT for TLS.
+    #[arg(value_name = "URL")]
+    pub url: Target,
+    /// The user; without one no login is sent.
+    #[arg(long, short, value_name = "U")]
+    pub user: Option<String>,
+    /// Take the password from the documents of the network.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub from: Option<PathBuf>,
+    /// Take the password from a file [else: the variable CAUSEWAY_PASSWORD, or a prompt].
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// Roots to trust with stomps:// (PEM); below a folder with one network of `causeway up`, those of its
+    /// development CA.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The host that is named to the broker.
+    #[arg(long, value_name = "NAME", default_value = "causeway")]
+    pub host: String,
+}
+
+impl Connect {
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// No password, no connection, or the broker refuses.
+    pub fn open(&self) -> anyhow::Result<Connection> {
+        let login = match &self.user {
+            None => Login::default(),
+            Some(user) => Login {
+                user: Some(user.clone()),
+                password: password::find(
+                    user,
+                    self.from.as_deref(),
+                    self.password_file.as_deref(),
+                )?,
+            },
+        };
+        let tls = if self.url.is_tls { self.tls()? } else { None };
+        Ok(Connection::open(&self.url, tls, &login, &self.host)?)
+    }
+
+    fn tls(&self) -> anyhow::Result<Option<Arc<ClientConfig>>> {
+        let Some(path) = self.ca.clone().or_else(development_root) else {
+            return Ok(None);
+        };
+        let mut roots = RootCertStore::empty();
+        let certificates =
+            CertificateDer::pem_file_iter(&path).with_context(|| path.display().to_string())?;
+        for certificate in certificates {
+            let certificate = certificate.with_context(|| path.display().to_string())?;
+            roots
+                .add(certificate)
+                .with_context(|| path.display().to_string())?;
+        }
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Some(Arc::new(config)))
+    }
+}
+
+/// The root of the only network that was started here.
+fn development_root() -> Option<PathBuf> {
+    let entries = std::fs::read_dir(crate::local::state::HOME).ok()?;
+    let roots = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path().join("ca/ca.crt"));
+    let mut roots = roots.filter(|root| root.is_file());
+    let first = roots.next()?;
+    roots.next().is_none().then_some(first)
+}
+
+/// What a broker's refusal means for the exit code: it is an answer, not a failure.
+///
+/// # Errors
+/// Everything that is not a refusal.
+pub fn judge(result: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+    match result {
+        Err(error)
+            if error
+                .downcast_ref::<StompError>()
+                .is_some_and(StompError::is_negative) =>
+        {
+            eprintln!("error: {error:#}");
+            Ok(Exit::Negative)
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,182 @@
+//! `causeway render FILE…`.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use causeway_broker::config::file::{SecretsFile, UsersFile};
+
+use super::{Exit, Output, input};
+use crate::model::ValidNetwork;
+use crate::names::SiteName;
+use crate::network::credentials::{self, HashCache, OFFLINE_SALT_KEY};
+use crate::network::load::load;
+use crate::network::placement;
+use crate::network::validate::MissingSecrets;
+use crate::render::{self, SiteFiles};
+
+/// What stands in the place of a secret.
+const REDACTED: &str = "<redacted>";
+
+/// Arguments of `causeway render`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  causeway render deploy/examples/countries.yaml
+  causeway render network.yaml users.yaml --site ie --show-secrets
+  causeway render network.yaml --explain
+
+Files are named in comments, one YAML document each. Hashes are made with a salt key of zeros, so that
+the output of two runs can be compared.")]
+pub struct Args {
+    /// Documents, as `kubectl apply` would take them; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Only this site; may be given more than once.
+    #[arg(long, value_name = "S")]
+    pub site: Vec<String>,
+    /// The network, where the files declare several.
+    #[arg(long, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Show passwords, tokens and hashes.
+    #[arg(long)]
+    pub show_secrets: bool,
+    /// Print the authorization with the collective that each entry comes from, instead of files.
+    #[arg(long)]
+    pub explain: bool,
+    /// How problems and files are printed.
+    #[arg(long, short, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// Prints the generated files, or every problem and no file.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let sources = match input::read(&args.files) {
+        Ok(sources) => sources,
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("error: {error}"));
+            return Ok(Exit::BadInput);
+        }
+    };
+    let loaded = match load(&sources, args.network.as_deref(), MissingSecrets::Mark) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            input::print(&problems, args.output);
+            return Ok(Exit::BadInput);
+        }
+    };
+    input::print(&loaded.problems, Output::Text);
+    let unknown = |site: &&String| !loaded.network.sites.contains_key(site.as_str());
+    if let Some(site) = args.site.iter().find(unknown) {
+        let names: Vec<&str> = loaded.network.sites.keys().map(SiteName::as_str).collect();
+        eprintln!(
+            "error: there is no site {site}; the network has {}",
+            names.join(", ")
+        );
+        return Ok(Exit::BadInput);
+    }
+    let text = match args.explain {
+        true => explain(&loaded.network),
+        false => files(args, &loaded.network)?,
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(Exit::Good)
+}
+
+fn files(args: &Args, network: &ValidNetwork) -> anyhow::Result<String> {
+    let mut cache = HashCache::new();
+    match args.show_secrets {
+        true => credentials::fill(network, &OFFLINE_SALT_KEY, &mut cache)?,
+        // What is not shown need not be computed.
+        false => cache.extend(
+            credentials::missing(network, &cache)
+                .into_iter()
+                .map(|job| (job, REDACTED.to_owned())),
+        ),
+    }
+    let wanted = |site: &&SiteName| {
+        args.site.is_empty() || args.site.iter().any(|name| name == site.as_str())
+    };
+    let mut all: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
+    for site in network.sites.keys().filter(wanted) {
+        let Some(placement) = placement::in_cluster(network, site) else {
+            continue;
+        };
+        let rendered = render::render(network, site, &placement, &cache)?;
+        let shown = if args.show_secrets {
+            rendered
+        } else {
+            redact(rendered)?
+        };
+        let texts = shown
+            .into_iter()
+            .map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
+        all.insert(site.as_str(), texts.collect());
+    }
+    match args.output {
+        Output::Json => Ok(format!("{}\n", serde_json::to_string_pretty(&all)?)),
+        Output::Text => {
+            let documents = all.iter().flat_map(|(site, files)| {
+                files
+                    .iter()
+                    .map(move |(name, text)| format!("# {site}/{name}\n{text}"))
+            });
+            Ok(documents.collect::<Vec<_>>().join("---\n"))
+        }
+    }
+}
+
+/// Hides every password, token and hash; what says that it is missing stays.
+fn redact(mut files: SiteFiles) -> anyhow::Result<SiteFiles> {
+    let hide = |text: &mut String| {
+        if !text.starts_with("<missing: ") {
+            REDACTED.clone_into(text);
+        }
+    };
+    if let Some(bytes) = files.get_mut(render::SECRETS) {
+        let mut secrets: SecretsFile = serde_yaml::from_slice(bytes)?;
+        secrets.admin_token.iter_mut().for_each(hide);
+        for link in secrets.links.values_mut() {
+            hide(&mut link.current);
+            link.previous.iter_mut().for_each(hide);
+        }
+        *bytes = serde_yaml::to_string(&secrets)?.into_bytes();
+    }
+    if let Some(bytes) = files.get_mut(render::USERS) {
+        let mut users: UsersFile = serde_yaml::from_slice(bytes)?;
+        users
+            .users
+            .iter_mut()
+            .flat_map(|user| &mut user.verifiers)
+            .for_each(hide);
+        *bytes = serde_yaml::to_string(&users)?.into_bytes();
+    }
+    Ok(files)
+}
+
+fn explain(network: &ValidNetwork) -> String {
+    let mut lines = vec![format!(
+        "{:<6} {:<34} {:<24} {:<24} {:<24} {}",
+        "KIND", "PATTERN", "READ", "WRITE", "ADMIN", "COLLECTIVE"
+    )];
+    for entry in &network.entries {
+        let kind = if entry.is_queue { "queue" } else { "topic" };
+        let list = |groups: &[String]| {
+            if groups.is_empty() {
+                "-".to_owned()
+            } else {
+                groups.join(",")
+            }
+        };
+        lines.push(format!(
+            "{kind:<6} {:<34} {:<24} {:<24} {:<24} {}",
+            entry.pattern,
+            list(&entry.read),
+            list(&entry.write),
+            list(&entry.admin),
+            entry.collective.as_deref().unwrap_or("-"),
+        ));
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

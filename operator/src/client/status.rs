@@ -1,0 +1,228 @@
+//! `causeway status`: one broker's view of the whole network, as tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::view::{LinkView, StatusView};
+use crate::local::slots::OutOfPorts;
+use crate::local::state::{self, StateError};
+use crate::local::table;
+
+/// Why no broker can be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// No network was started below this folder.
+    #[error("nothing was started by `causeway up` below {}: give --broker URL", .0.display())]
+    Nothing(PathBuf),
+    /// Several were.
+    #[error("several networks were started here, name one: {0}")]
+    Several(String),
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The state makes no sense.
+    #[error(transparent)]
+    Ports(#[from] OutOfPorts),
+    /// A folder cannot be read.
+    #[error("{}: {cause}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What happened.
+        cause: std::io::Error,
+    },
+}
+
+/// The admin pages of the network that `up` started below a folder, in the order of their slots.
+///
+/// # Errors
+/// There is none, or there are several and no name is given.
+pub fn find(home: &Path, name: Option<&str>) -> Result<Vec<String>, FindError> {
+    let folders = match name {
+        Some(name) => vec![home.join(name)],
+        None => folders(home)?,
+    };
+    let mut found = Vec::new();
+    for folder in folders {
+        if let Some(slots) = state::read_slots(&folder)? {
+            found.push((folder, slots));
+        }
+    }
+    let slots = match found.as_slice() {
+        [] => return Err(FindError::Nothing(home.to_owned())),
+        [(_, slots)] => slots,
+        several => {
+            let names = several.iter().filter_map(|(folder, _)| folder.file_name());
+            let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
+            return Err(FindError::Several(names.join(", ")));
+        }
+    };
+    let mut sites: Vec<(&u16, &String)> = slots
+        .sites
+        .iter()
+        .map(|(site, slot)| (slot, site))
+        .collect();
+    sites.sort();
+    sites
+        .into_iter()
+        .map(|(_, site)| Ok(format!("127.0.0.1:{}", slots.ports(site)?.admin())))
+        .collect()
+}
+
+fn folders(home: &Path) -> Result<Vec<PathBuf>, FindError> {
+    let entries = match std::fs::read_dir(home) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => {
+            let path = home.to_owned();
+            return Err(FindError::Io { path, cause });
+        }
+    };
+    let mut folders: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .collect();
+    folders.sort();
+    Ok(folders)
+}
+
+/// Everything that one view tells, as text.
+#[must_use]
+pub fn describe(view: &StatusView) -> String {
+    let mut text = format!(
+        "network {}, as {} sees it (version {}, {} connections)\n",
+        view.network,
+        view.site,
+        view.version,
+        view.connections.len()
+    );
+    if let Some(error) = &view.config.error {
+        text.push_str(&format!("the files read last are not in force: {error}\n"));
+    }
+    for part in [sites(view), links(view), queues(view)] {
+        if !part.is_empty() {
+            text.push('\n');
+            text.push_str(&part);
+        }
+    }
+    text
+}
+
+/// Sites, with what each says of its link to each other one.
+fn sites(view: &StatusView) -> String {
+    let mut names: BTreeSet<&str> = view.sites.iter().map(|site| site.site.as_str()).collect();
+    names.insert(&view.site);
+    let mut states: BTreeMap<(&str, &str), &LinkView> = BTreeMap::new();
+    for link in view.all_links() {
+        states.insert((&link.from, &link.peer), link);
+    }
+    let mut head = vec!["SITE", "REACHABLE", "CONFIG", "SPEC"];
+    head.extend(names.iter().copied());
+    let row = |name: &&str| {
+        let other = view.sites.iter().find(|site| site.site == *name);
+        let is_own = *name == view.site;
+        let config = match is_own {
+            true => view.config.applied.as_deref(),
+            false => other.and_then(|site| site.config_hash.as_deref()),
+        };
+        let spec = match is_own {
+            true => view.config.spec_hash.as_deref(),
+            false => other.and_then(|site| site.spec_hash.as_deref()),
+        };
+        let is_reachable = is_own || other.is_some_and(|site| site.reachable);
+        let mut cells = vec![
+            (*name).to_owned(),
+            if is_reachable { "yes" } else { "no" }.to_owned(),
+            short(config),
+            short(spec),
+        ];
+        cells.extend(names.iter().map(|peer| {
+            let state = states.get(&(*name, *peer)).map(|link| link.state.clone());
+            state.unwrap_or_else(|| if name == peer { "=" } else { "." }.to_owned())
+        }));
+        cells
+    };
+    table::render(&head, &names.iter().map(row).collect::<Vec<_>>())
+}
+
+fn short(hash: Option<&str>) -> String {
+    hash.map_or("?".to_owned(), |hash| hash.chars().take(10).collect())
+}
+
+fn links(view: &StatusView) -> String {
+    let mut all: Vec<&LinkView> = view.all_links().collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    all.sort_by_key(|link| (&link.link, &link.from));
+    let row = |link: &&LinkView| {
+        vec![
+            link.link.clone(),
+            link.from.clone(),
+            link.peer.clone(),
+            link.state.clone(),
+            link.reason.clone(),
+            link.rtt_ms
+                .map_or("-".to_owned(), |rtt| format!("{rtt:.1} ms")),
+            link.cost.to_string(),
+        ]
+    };
+    let head = ["LINK", "SEEN FROM", "TO", "STATE", "REASON", "RTT", "COST"];
+    table::render(&head, &all.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Queues that hold or move something.
+fn queues(view: &StatusView) -> String {
+    let busy: Vec<Vec<String>> = view
+        .queues
+        .iter()
+        .filter(|queue| queue.depth > 0 || queue.consumers > 0)
+        .map(|queue| {
+            vec![
+                queue.name.clone(),
+                queue.depth.to_string(),
+                queue.consumers.to_string(),
+                format!("{:.1}/s", queue.in_rate),
+                format!("{:.1}/s", queue.out_rate),
+            ]
+        })
+        .collect();
+    match busy.is_empty() {
+        true => String::new(),
+        false => table::render(&["QUEUE", "DEPTH", "CONSUMERS", "IN", "OUT"], &busy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_shown_from_both_ends_and_sites_in_a_matrix() {
+        let page = serde_json::json!({
+            "revision": 3, "network": "n", "site": "ie", "version": "1", "new": true,
+            "config": {"applied": "0123456789abcdef", "specHash": "1:aa"},
+            "links": [{"link": "ie-uk", "from": "ie", "peer": "uk", "state": "up", "rttMs": 0.44, "cost": 10}],
+            "sites": [{"site": "uk", "reachable": true, "configHash": "ff", "links": [
+                {"link": "ie-uk", "from": "uk", "peer": "ie", "state": "connecting", "reason": "sync", "cost": 10},
+            ]}],
+            "queues": [{"name": "q", "depth": 2, "consumers": 0}, {"name": "idle"}],
+        });
+        let view = StatusView::parse(page.to_string().as_bytes()).expect("a page");
+        let expected = "\
+network n, as ie sees it (version 1, 0 connections)
+
+SITE  REACHABLE  CONFIG      SPEC  ie          uk
+ie    yes        0123456789  1:aa  =           up
+uk    yes        ff          ?     connecting  =
+
+LINK   SEEN FROM  TO  STATE       REASON  RTT     COST
+ie-uk  ie         uk  up                  0.4 ms  10
+ie-uk  uk         ie  connecting  sync    -       10
+
+QUEUE  DEPTH  CONSUMERS  IN     OUT
+q      2      0          0.0/s  0.0/s
+";
+        assert_eq!(describe(&view), expected);
+    }
+}

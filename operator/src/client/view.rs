@@ -1,0 +1,135 @@
+//! `/status` as a broker tells it. What is missing or new does not matter: the page only ever grows.
+
+use serde::Deserialize;
+
+/// One broker's view of the whole network, and of itself.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StatusView {
+    /// Grows with every change.
+    pub revision: u64,
+    /// Name of the network.
+    pub network: String,
+    /// The broker's site.
+    pub site: String,
+    /// Version of the broker.
+    pub version: String,
+    /// The configuration in force.
+    pub config: ConfigView,
+    /// The broker's own links.
+    pub links: Vec<LinkView>,
+    /// Every other site, as far as it is known.
+    pub sites: Vec<SiteView>,
+    /// The broker's queues.
+    pub queues: Vec<QueueView>,
+    /// The broker's listeners.
+    pub listeners: Vec<ListenerView>,
+    /// The broker's client connections.
+    pub connections: Vec<serde_json::Value>,
+}
+
+/// Which configuration is in force, and what is wrong with the last one that was read.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConfigView {
+    /// Hash of the files in force.
+    pub applied: Option<String>,
+    /// Hash of the files read last.
+    pub seen: Option<String>,
+    /// Hash of what the network is meant to be.
+    pub spec_hash: Option<String>,
+    /// Why the files read last are not in force.
+    pub error: Option<String>,
+}
+
+/// One end of a link.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LinkView {
+    /// Name of the link.
+    pub link: String,
+    /// The site that says this.
+    pub from: String,
+    /// The site at the other end.
+    pub peer: String,
+    /// State.
+    pub state: String,
+    /// Why it is in that state.
+    pub reason: String,
+    /// Round-trip time.
+    pub rtt_ms: Option<f64>,
+    /// Cost.
+    pub cost: u32,
+}
+
+/// Another site.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SiteView {
+    /// Its name.
+    pub site: String,
+    /// Whether there is a way to it.
+    pub reachable: bool,
+    /// Hash of its files.
+    pub config_hash: Option<String>,
+    /// Hash of what it takes the network to be.
+    pub spec_hash: Option<String>,
+    /// Its links.
+    pub links: Vec<LinkView>,
+}
+
+/// A queue.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct QueueView {
+    /// Its name.
+    pub name: String,
+    /// Messages in it.
+    pub depth: u64,
+    /// Who consumes from it.
+    pub consumers: u64,
+    /// Messages in per second.
+    pub in_rate: f64,
+    /// Messages out per second.
+    pub out_rate: f64,
+}
+
+/// A listener.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListenerView {
+    /// Its name in the broker's file.
+    pub name: String,
+    /// Address and port.
+    pub address: String,
+    /// `open`, or what else it is.
+    pub state: String,
+}
+
+impl LinkView {
+    /// Whether it carries messages.
+    #[must_use]
+    pub fn carries(&self) -> bool {
+        matches!(self.state.as_str(), "up" | "throttled" | "blocked")
+    }
+}
+
+impl StatusView {
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// It is not JSON of this shape.
+    pub fn parse(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// Every end of every link that is known: the broker's own first, then what other sites tell.
+    pub fn all_links(&self) -> impl Iterator<Item = &LinkView> {
+        self.links.iter().chain(
+            self.sites
+                .iter()
+                .filter(|site| site.site != self.site)
+                .flat_map(|site| &site.links),
+        )
+    }
+}

@@ -1,0 +1,208 @@
+//! What is wrong with a document, and how that is shown: the source line marked, as a compiler does.
+
+use std::fmt;
+use std::sync::Arc;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource};
+use serde::Serialize;
+
+use super::tree::Mark;
+
+/// A text and the name of the file it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Name of the file.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl Source {
+    /// A text under a name.
+    #[must_use]
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            text: text.into(),
+        })
+    }
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nothing is done while it is there.
+    Error,
+    /// It is done all the same.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+/// One problem with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub reason: String,
+    /// The file.
+    pub source: Arc<Source>,
+    /// The place in it; the default is none.
+    pub at: Mark,
+    /// Kind and name of the document, such as `BrokerNetwork/mcollective`.
+    pub document: String,
+    /// Path of the field.
+    pub path: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// The source line holds a secret and is not shown.
+    pub is_secret: bool,
+}
+
+/// A problem as `-o json` prints it.
+#[derive(Debug, Serialize)]
+struct Json<'a> {
+    severity: Severity,
+    reason: &'a str,
+    file: &'a str,
+    line: usize,
+    column: usize,
+    document: &'a str,
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'a str>,
+}
+
+impl Problem {
+    /// One line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let json = Json {
+            severity: self.severity,
+            reason: &self.reason,
+            file: &self.source.name,
+            line: self.at.line,
+            column: self.at.column,
+            document: &self.document,
+            path: &self.path,
+            help: self.help.as_deref(),
+        };
+        serde_json::to_string(&json).unwrap_or_default()
+    }
+
+    /// Several lines for people.
+    #[must_use]
+    pub fn to_text(&self, colours: bool) -> String {
+        let theme = if colours {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_width(110)
+            .with_links(false);
+        let shown = Shown {
+            problem: self,
+            source: NamedSource::new(&self.source.name, self.source.text.clone())
+                .with_language("yaml"),
+        };
+        let mut text = String::new();
+        match handler.render_report(&mut text, &shown) {
+            Ok(()) => text,
+            Err(fmt::Error) => self.to_string(),
+        }
+    }
+
+    fn shows_source(&self) -> bool {
+        self.at.line > 0 && !self.is_secret
+    }
+
+    fn place(&self) -> String {
+        [self.document.as_str(), self.path.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// `file:line:column: document path: reason (help)`.
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.source.name)?;
+        if self.at.line > 0 {
+            write!(formatter, ":{}:{}", self.at.line, self.at.column)?;
+        }
+        let place = self.place();
+        if !place.is_empty() {
+            write!(formatter, ": {place}")?;
+        }
+        write!(formatter, ": {}", self.reason)?;
+        match &self.help {
+            Some(help) => write!(formatter, " ({help})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A problem in miette's words.
+#[derive(Debug)]
+struct Shown<'a> {
+    problem: &'a Problem,
+    source: NamedSource<String>,
+}
+
+impl std::error::Error for Shown<'_> {}
+
+/// The reason alone where the source is shown below it, else everything in one line.
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problem = self.problem;
+        let place = problem.place();
+        if problem.shows_source() {
+            match place.is_empty() {
+                true => formatter.write_str(&problem.reason),
+                false => write!(formatter, "{place}: {}", problem.reason),
+            }
+        } else {
+            let without_help = Problem {
+                help: None,
+                ..problem.clone()
+            };
+            write!(formatter, "{without_help}")
+        }
+    }
+}
+
+impl Diagnostic for Shown<'_> {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.problem.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
+        })
+    }
+
+    fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        self.problem
+            .help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.problem
+            .shows_source()
+            .then_some(&self.source as &dyn miette::SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let at = self.problem.at;
+        let label = LabeledSpan::new(Some("here".to_owned()), at.offset, at.length);
+        self.problem
+            .shows_source()
+            .then(|| Box::new(std::iter::once(label)) as Box<dyn Iterator<Item = _>>)
+    }
+}

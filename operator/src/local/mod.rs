@@ -1,0 +1,219 @@
+//! `causeway up`: every site of a network as a process of its own on this machine.
+//!
+//! Pure: [`slots`] (who has which ports), [`progress`] (how far the network is), [`events`] and [`table`] (what is
+//! printed). Acting: [`state`] (the folder), [`ca`] (certificates), [`plan`] (files for every site), [`layout`] (writing
+//! them), [`children`] (processes), [`poll`] (asking brokers), [`watch`] (following the file), [`supervise`] (the loop).
+
+pub mod ca;
+pub mod children;
+pub mod events;
+pub mod layout;
+pub mod plan;
+pub mod poll;
+pub mod progress;
+pub mod report;
+pub mod slots;
+pub mod state;
+pub mod supervise;
+pub mod table;
+pub mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::events::Event;
+use self::plan::{Plan, PlanError, Planner};
+use self::report::Reporter;
+use self::state::StateFolder;
+use self::supervise::{Message, Supervisor};
+use self::watch::Watch;
+use crate::cli::{Exit, Output, input};
+use crate::documents::{Problem, Source};
+use crate::network::load::{Loaded, load};
+use crate::network::validate::MissingSecrets;
+
+/// So often the files are generated anew without a change, which renews certificates in time.
+const RENEWAL: Duration = Duration::from_secs(12 * 3_600);
+
+/// What `up` is asked to do.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Documents.
+    pub files: Vec<PathBuf>,
+    /// The network, where the files declare several.
+    pub network: Option<String>,
+    /// The state folder; default: `.causeway/<network>`.
+    pub state: Option<PathBuf>,
+    /// First port of the first block; default: as before, or 61610.
+    pub base_port: Option<u16>,
+    /// Whether a broker that dies is started again.
+    pub restarts: bool,
+    /// How events are printed.
+    pub output: Output,
+}
+
+/// Runs a network until Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// The machine does not let it: a taken port, a state folder in use, a file that cannot be written.
+pub fn run(settings: &Settings) -> anyhow::Result<Exit> {
+    let reporter = Reporter::new(settings.output);
+    let sources = match input::read(&settings.files) {
+        Ok(sources) => sources,
+        Err(errors) => {
+            report_unreadable(&reporter, &errors);
+            return Ok(Exit::BadInput);
+        }
+    };
+    let loaded = match load(
+        &sources,
+        settings.network.as_deref(),
+        MissingSecrets::Refuse,
+    ) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            reporter.problems(&problems);
+            return Ok(Exit::BadInput);
+        }
+    };
+    reporter.problems(&loaded.problems);
+    let result = start(settings, &reporter, sources, &loaded);
+    if let Err(error) = &result
+        && settings.output == Output::Json
+    {
+        reporter.event(&Event::error(format!("{error:#}")));
+    }
+    result.map(|()| Exit::Good)
+}
+
+fn start(
+    settings: &Settings,
+    reporter: &Reporter,
+    sources: Vec<Arc<Source>>,
+    loaded: &Loaded,
+) -> anyhow::Result<()> {
+    let name = loaded.network.name.as_str();
+    let path = match &settings.state {
+        Some(path) => path.clone(),
+        None => Path::new(state::HOME).join(name),
+    };
+    let folder = Arc::new(StateFolder::open(&path)?);
+    let plan = Planner::new(&folder, settings.base_port)?.plan(&loaded.network)?;
+    let (sender, receiver) = mpsc::channel();
+    let restarts = settings.restarts;
+    let mut supervisor = Supervisor::new(&folder, reporter, restarts, sender.clone())?;
+    follow_signals(sender.clone())?;
+    supervisor.apply(plan.clone(), false)?;
+    reporter.plan(&plan, folder.path());
+    let watch = Watch::new(settings.files.clone(), sources.clone());
+    let follower = Follower {
+        folder: Arc::clone(&folder),
+        network: settings.network.clone(),
+        base_port: settings.base_port,
+        sources,
+        sender,
+    };
+    thread::spawn(move || follower.run(watch));
+    supervisor.run(&receiver);
+    Ok(())
+}
+
+fn report_unreadable(reporter: &Reporter, errors: &[String]) {
+    for error in errors {
+        match reporter.output() {
+            Output::Json => reporter.event(&Event::error(error.clone())),
+            Output::Text => eprintln!("error: {error}"),
+        }
+    }
+}
+
+/// Signals become messages; from here on none of them ends this process by itself.
+fn follow_signals(sender: Sender<Message>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("following signals")?;
+    let (mut interrupt, mut terminate) = {
+        let _guard = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    thread::spawn(move || {
+        runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                if sender.send(Message::Stop).is_err() {
+                    return;
+                }
+            }
+        });
+    });
+    Ok(())
+}
+
+/// Follows the files in a thread of its own, since hashing passwords takes its time.
+struct Follower {
+    folder: Arc<StateFolder>,
+    network: Option<String>,
+    base_port: Option<u16>,
+    sources: Vec<Arc<Source>>,
+    sender: Sender<Message>,
+}
+
+impl Follower {
+    fn run(mut self, mut watch: Watch) {
+        let folder = Arc::clone(&self.folder);
+        let mut planner = match Planner::new(&folder, self.base_port) {
+            Ok(planner) => planner,
+            Err(error) => {
+                let _ = self.sender.send(Message::Impossible(error.to_string()));
+                return;
+            }
+        };
+        let mut planned = Instant::now();
+        loop {
+            thread::sleep(watch::PERIOD);
+            let reading = if watch.is_useful() {
+                watch.look()
+            } else {
+                None
+            };
+            let message = match reading {
+                None if planned.elapsed() < RENEWAL => continue,
+                None => self.plan(&mut planner).map(Message::Renewed),
+                Some(Ok(sources)) => {
+                    self.sources = sources;
+                    self.plan(&mut planner).map(Message::Changed)
+                }
+                Some(Err(errors)) => Err(Message::Impossible(errors.join("; "))),
+            };
+            planned = Instant::now();
+            let message = message.unwrap_or_else(|failed| failed);
+            if self.sender.send(message).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn plan(&self, planner: &mut Planner<'_>) -> Result<Box<Plan>, Message> {
+        let loaded = load(
+            &self.sources,
+            self.network.as_deref(),
+            MissingSecrets::Refuse,
+        )
+        .map_err(|problems: Vec<Problem>| Message::Broken(problems))?;
+        let plan = planner.plan(&loaded.network);
+        plan.map(Box::new).map_err(|error: PlanError| error.into())
+    }
+}

@@ -1,0 +1,139 @@
+//! Printing: a table and a line per event for people, an object per event for programs.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Instant;
+
+use super::events::Event;
+use super::plan::{LOOPBACK, Plan, SitePlan};
+use super::table;
+use crate::cli::{Output, input};
+use crate::documents::{Problem, Severity};
+use crate::model::ListenerKind;
+
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const RED: &str = "31";
+
+/// Where reports go.
+#[derive(Debug)]
+pub struct Reporter {
+    output: Output,
+    started: Instant,
+    colours: bool,
+}
+
+impl Reporter {
+    /// Reports on standard output.
+    #[must_use]
+    pub fn new(output: Output) -> Self {
+        Self {
+            output,
+            started: Instant::now(),
+            colours: std::io::stdout().is_terminal(),
+        }
+    }
+
+    /// How it prints.
+    #[must_use]
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    /// Prints an event. Nobody reading is no reason to stop the brokers.
+    pub fn event(&self, event: &Event) {
+        let line = match self.output {
+            Output::Json => event.to_json(),
+            Output::Text => {
+                let seconds = self.started.elapsed().as_secs_f64();
+                format!("{seconds:8.1}s  {}", self.coloured(event))
+            }
+        };
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    }
+
+    /// Prints what is wrong with the documents.
+    pub fn problems(&self, problems: &[Problem]) {
+        match self.output {
+            Output::Text => input::print(problems, Output::Text),
+            Output::Json => {
+                for problem in problems {
+                    match problem.severity {
+                        Severity::Error => self.event(&Event::problem(problem)),
+                        // There is no event for what stops nothing.
+                        Severity::Warning | Severity::Note => eprintln!("warning: {problem}"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Prints what runs where.
+    pub fn plan(&self, plan: &Plan, folder: &Path) {
+        if self.output == Output::Text {
+            let mut out = std::io::stdout().lock();
+            let text = describe(plan, folder);
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        }
+    }
+
+    fn coloured(&self, event: &Event) -> String {
+        let text = event.to_text();
+        let colour = match event {
+            Event::Link { state, .. } if state == "up" => GREEN,
+            Event::Ready | Event::Applied { .. } => GREEN,
+            Event::Link { state, .. } if state == "connecting" => return text,
+            Event::Link { .. } => YELLOW,
+            Event::Exit { .. } | Event::Error { .. } => RED,
+            Event::Site { .. } => return text,
+        };
+        match self.colours {
+            true => format!("\x1b[{colour}m{text}\x1b[0m"),
+            false => text,
+        }
+    }
+}
+
+fn describe(plan: &Plan, folder: &Path) -> String {
+    let head = ["SITE", "STOMP", "STOMP+TLS", "LINK", "ADMIN", "LABELS"];
+    let rows: Vec<Vec<String>> = plan.sites.iter().map(row).collect();
+    let users: Vec<String> = plan
+        .users
+        .iter()
+        .map(|(user, groups)| format!("{user} ({})", groups.join(", ")))
+        .collect();
+    format!(
+        "network {}\n\n{}\nusers to try: {}\nstate and logs: {}\n\n",
+        plan.network,
+        table::render(&head, &rows),
+        if users.is_empty() {
+            "none".to_owned()
+        } else {
+            users.join("; ")
+        },
+        folder.display()
+    )
+}
+
+fn row(site: &SitePlan) -> Vec<String> {
+    let port = |kind| site.ports.get(&kind).filter(|_| site.is_running);
+    let address = |kind| port(kind).map_or("-".to_owned(), |port| format!("{LOOPBACK}:{port}"));
+    let admin = port(ListenerKind::Admin).map(|port| format!("http://{LOOPBACK}:{port}"));
+    let labels = site
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"));
+    vec![
+        site.name.clone(),
+        if site.is_running {
+            address(ListenerKind::Stomp)
+        } else {
+            "stopped".to_owned()
+        },
+        address(ListenerKind::StompTls),
+        address(ListenerKind::Link),
+        admin.unwrap_or_else(|| "-".to_owned()),
+        labels.collect::<Vec<_>>().join(" "),
+    ]
+}

@@ -1,0 +1,247 @@
+//! The one loop of `up`: signals, brokers that end, what brokers say, changes of the file.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use super::children::{Change, Children, Launch, LogTo};
+use super::events::Event;
+use super::layout;
+use super::plan::{self, DRAIN_SECONDS, LOOPBACK, Plan, PlanError, SitePlan};
+use super::poll::Poller;
+use super::progress::{self, Progress};
+use super::report::Reporter;
+use super::state::StateFolder;
+use crate::cli::Output;
+use crate::client::view::StatusView;
+use crate::documents::Problem;
+use crate::model::ListenerKind;
+
+const TICK: Duration = Duration::from_millis(20);
+/// A broker ends by itself within its drain time; a little later it is killed.
+const STOP_PATIENCE: Duration = Duration::from_millis(DRAIN_SECONDS * 1000 - 100);
+
+/// What the loop is told by other threads.
+#[derive(Debug)]
+pub enum Message {
+    /// Ctrl-C or SIGTERM.
+    Stop,
+    /// What a broker says.
+    View {
+        /// Its site.
+        site: String,
+        /// Its page.
+        view: Box<StatusView>,
+    },
+    /// The file changed, and this is what it means now.
+    Changed(Box<Plan>),
+    /// Certificates were renewed; the network is the same.
+    Renewed(Box<Plan>),
+    /// The file changed, and this is what is wrong with it.
+    Broken(Vec<Problem>),
+    /// The file changed, and it cannot run here.
+    Impossible(String),
+}
+
+/// A running network.
+pub struct Supervisor<'a> {
+    folder: &'a StateFolder,
+    reporter: &'a Reporter,
+    sender: Sender<Message>,
+    children: Children,
+    progress: Progress,
+    pollers: BTreeMap<String, Poller>,
+    plan: Option<Plan>,
+    is_stopping: bool,
+}
+
+impl<'a> Supervisor<'a> {
+    /// Nothing runs yet.
+    ///
+    /// # Errors
+    /// The path of our own executable is unknown.
+    pub fn new(
+        folder: &'a StateFolder,
+        reporter: &'a Reporter,
+        restarts: bool,
+        sender: Sender<Message>,
+    ) -> std::io::Result<Self> {
+        let log_to = match reporter.output() {
+            Output::Text => LogTo::File,
+            Output::Json => LogTo::Stderr,
+        };
+        Ok(Self {
+            folder,
+            reporter,
+            sender,
+            children: Children::new(log_to, restarts)?,
+            progress: Progress::default(),
+            pollers: BTreeMap::new(),
+            plan: None,
+            is_stopping: false,
+        })
+    }
+
+    /// Makes a plan real: checks the ports of what is new, writes every directory, starts and stops brokers.
+    ///
+    /// # Errors
+    /// A port is taken, and then nothing was changed; or a file cannot be written.
+    pub fn apply(&mut self, plan: Plan, is_change: bool) -> anyhow::Result<()> {
+        let now = Instant::now();
+        let running = progress::running(&plan);
+        for site in running
+            .values()
+            .filter(|site| !self.pollers.contains_key(&site.name))
+        {
+            plan::check_ports(site)?;
+        }
+        self.folder.keep_slots(&plan.slots)?;
+        for site in running.values() {
+            layout::write(&self.folder.config(&site.name), &site.files)?;
+            layout::make_folder(&self.folder.data(&site.name))?;
+        }
+        self.progress.follow(&plan, is_change);
+        let gone: Vec<String> = self
+            .pollers
+            .keys()
+            .filter(|site| !running.contains_key(site.as_str()))
+            .cloned()
+            .collect();
+        for site in running.values() {
+            self.start(site, now)?;
+        }
+        for site in gone {
+            self.pollers.remove(&site);
+            self.children.stop(&site, now, STOP_PATIENCE);
+        }
+        self.plan = Some(plan);
+        Ok(())
+    }
+
+    /// Runs until everything has been stopped.
+    pub fn run(mut self, receiver: &Receiver<Message>) {
+        loop {
+            match receiver.recv_timeout(TICK) {
+                Ok(message) => self.handle(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                // We hold a sender ourselves.
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = Instant::now();
+            for change in self.children.tick(now) {
+                self.note(change);
+            }
+            if self.is_stopping && self.children.is_empty() {
+                return;
+            }
+            if !self.is_stopping {
+                let events = self.progress.conclude();
+                self.report(events);
+            }
+        }
+    }
+
+    fn start(&mut self, site: &SitePlan, now: Instant) -> anyhow::Result<()> {
+        // A broker that died and is not to be started again stays dead.
+        if self.pollers.contains_key(&site.name) {
+            return Ok(());
+        }
+        let launch = Launch {
+            config: self.folder.config(&site.name),
+            log: self.folder.log(&site.name),
+        };
+        self.children.start(&site.name, launch, now)?;
+        let port = site
+            .ports
+            .get(&ListenerKind::Admin)
+            .copied()
+            .unwrap_or_default();
+        let (name, sender) = (site.name.clone(), self.sender.clone());
+        let poller = Poller::start(format!("{LOOPBACK}:{port}"), move |view| {
+            let (site, view) = (name.clone(), Box::new(view));
+            // The loop is over: nobody is left to tell.
+            let _ = sender.send(Message::View { site, view });
+        });
+        self.pollers.insert(site.name.clone(), poller);
+        Ok(())
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Stop => self.stop(),
+            _ if self.is_stopping => {}
+            Message::View { site, view } => self.view(&site, &view),
+            Message::Changed(plan) => self.change(*plan, true),
+            Message::Renewed(plan) => self.change(*plan, false),
+            Message::Broken(problems) => self.reporter.problems(&problems),
+            Message::Impossible(message) => self.reporter.event(&Event::error(message)),
+        }
+    }
+
+    /// The first time in order, the second time at once.
+    fn stop(&mut self) {
+        let patience = if self.is_stopping {
+            Duration::ZERO
+        } else {
+            STOP_PATIENCE
+        };
+        self.is_stopping = true;
+        self.pollers.clear();
+        self.children.stop_all(Instant::now(), patience);
+    }
+
+    fn view(&mut self, site: &str, view: &StatusView) {
+        let is_ours = self
+            .plan
+            .as_ref()
+            .is_some_and(|plan| plan.network == view.network && site == view.site);
+        if let Some(pid) = self.children.pid(site).filter(|_| is_ours) {
+            let events = self.progress.observe(site, pid, view);
+            self.report(events);
+        }
+    }
+
+    fn change(&mut self, plan: Plan, is_change: bool) {
+        let running = self.plan.as_ref().map(|plan| plan.network.clone());
+        let error = match running.filter(|network| *network != plan.network) {
+            Some(network) => Some(format!(
+                "the file now declares network {}, but {network} is running: start another `causeway up` for it",
+                plan.network
+            )),
+            None => self
+                .apply(plan, is_change)
+                .err()
+                .map(|error| format!("{error:#}")),
+        };
+        if let Some(error) = error {
+            self.reporter.event(&Event::error(error));
+        }
+    }
+
+    fn note(&mut self, change: Change) {
+        match change {
+            Change::Ended {
+                site,
+                status,
+                is_left_dead,
+            } => {
+                self.progress.ended(&site, is_left_dead);
+                self.reporter.event(&Event::Exit { site, status });
+            }
+            Change::NotStarted { message } => self.reporter.event(&Event::error(message)),
+        }
+    }
+
+    fn report(&self, events: Vec<Event>) {
+        for event in &events {
+            self.reporter.event(event);
+        }
+    }
+}
+
+/// What a plan that cannot be made means to those who wait for it.
+impl From<PlanError> for Message {
+    fn from(error: PlanError) -> Self {
+        Self::Impossible(format!("{:#}", anyhow::Error::from(error)))
+    }
+}

@@ -1,0 +1,24 @@
+//! The `causeway` command: parse arguments, run, map the outcome to an exit code.
+
+use std::process::ExitCode;
+
+use causeway_operator::cli::{self, Exit, LowArgs};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let args = LowArgs::parse();
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        eprintln!("error: another TLS provider is already installed");
+        return Exit::Failure.into();
+    }
+    match cli::run(args) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::Failure.into()
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A valid network, a site and a placement to the broker's configuration directory: the one generator
+//! behind `causeway render`, `causeway up` and the operator. Equal input gives equal bytes.
+
+mod broker;
+pub mod canonical;
+pub mod extra;
+mod secrets;
+mod users;
+
+use std::collections::BTreeMap;
+
+use causeway_broker::config::{Config, Files, Problem};
+use serde::Serialize;
+
+use crate::model::{Placement, ValidNetwork};
+use crate::names::SiteName;
+use crate::network::credentials::HashCache;
+
+/// Contents of files by their path in the directory.
+pub type SiteFiles = BTreeMap<String, Vec<u8>>;
+
+/// The file that holds nothing secret.
+pub const BROKER: &str = "broker.yaml";
+/// The users of a site.
+pub const USERS: &str = "users.yaml";
+/// Passwords of links.
+pub const SECRETS: &str = "secrets.yaml";
+/// The certificate chain of a site.
+pub const CERTIFICATE: &str = "tls/tls.crt";
+/// The key of a site.
+pub const KEY: &str = "tls/tls.key";
+/// Roots of the other sites.
+pub const TRUST_BUNDLE: &str = "ca/ca.crt";
+/// Roots of client certificates.
+pub const CLIENT_TRUST_BUNDLE: &str = "clients/ca.crt";
+
+/// Why a site cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The network has no such site.
+    #[error("the network has no site {0}")]
+    NoSuchSite(SiteName),
+    /// A password has not been hashed before.
+    #[error("the password of user {0} has not been hashed")]
+    NotHashed(String),
+    /// A key of `settings.extra` is refused.
+    #[error("settings.extra {key} {error}")]
+    Extra {
+        /// The key.
+        key: String,
+        /// Why.
+        error: extra::ExtraError,
+    },
+    /// A file cannot be written as YAML.
+    #[error("{0}")]
+    Yaml(#[from] serde_yaml::Error),
+}
+
+/// Renders the three files of a site. Certificates are not among them.
+///
+/// # Errors
+/// The site is unknown, or a password is not in the cache.
+pub fn render(
+    network: &ValidNetwork,
+    site: &SiteName,
+    placement: &Placement,
+    hashes: &HashCache,
+) -> Result<SiteFiles, RenderError> {
+    let broker = broker::file(network, site, placement)?;
+    let users = users::file(network, site, hashes)?;
+    let secrets = secrets::file(network, site, placement);
+    Ok(SiteFiles::from([
+        (BROKER.to_owned(), broker.into_bytes()),
+        (USERS.to_owned(), yaml(&users)?),
+        (SECRETS.to_owned(), yaml(&secrets)?),
+    ]))
+}
+
+/// A path for every certificate that `broker.yaml` may name, each without contents.
+#[must_use]
+pub fn unknown_certificates() -> BTreeMap<String, Vec<u8>> {
+    [CERTIFICATE, KEY, TRUST_BUNDLE, CLIENT_TRUST_BUNDLE]
+        .map(|path| (path.to_owned(), Vec::new()))
+        .into()
+}
+
+/// Reads rendered files as the broker will, so that one it would refuse never reaches it. `certificates`
+/// holds the files that `broker.yaml` names, by path.
+///
+/// # Errors
+/// Everything the broker would find.
+pub fn check(
+    files: &SiteFiles,
+    certificates: &BTreeMap<String, Vec<u8>>,
+) -> Result<Config, Vec<Problem>> {
+    let file = |name| files.get(name).cloned().unwrap_or_default();
+    Config::from_files(&Files {
+        broker: file(BROKER),
+        users: file(USERS),
+        secrets: file(SECRETS),
+        others: certificates.clone(),
+    })
+}
+
+/// The certificates of a site that the input held, by path.
+#[must_use]
+pub fn certificates(network: &ValidNetwork, site: &SiteName) -> BTreeMap<String, Vec<u8>> {
+    let Some(material) = network.tls.as_ref().and_then(|tls| tls.material.as_ref()) else {
+        return BTreeMap::new();
+    };
+    let own = material.sites.get(site);
+    [
+        (CERTIFICATE, own.map(|(chain, _)| chain.clone())),
+        (KEY, own.map(|(_, key)| key.expose().as_bytes().to_vec())),
+        (TRUST_BUNDLE, material.trust_bundle.clone()),
+        (CLIENT_TRUST_BUNDLE, material.client_trust_bundle.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(path, bytes)| bytes.map(|bytes| (path.to_owned(), bytes)))
+    .collect()
+}
+
+fn yaml<T: Serialize>(value: &T) -> Result<Vec<u8>, serde_yaml::Error> {
+    serde_yaml::to_string(value).map(String::into_bytes)
+}

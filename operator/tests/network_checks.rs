@@ -1,0 +1,170 @@
+//! What only the whole of a network shows: certificates, ids, credentials of users.
+
+use causeway_operator::documents::Source;
+use causeway_operator::model::{Credential, ValidNetwork};
+use causeway_operator::names::SiteName;
+use causeway_operator::network::load::load;
+use causeway_operator::network::validate::MissingSecrets;
+use causeway_operator::render;
+
+const COUNTRIES: &str = include_str!("../../deploy/examples/countries.yaml");
+
+fn read(text: &str, missing: MissingSecrets) -> Result<ValidNetwork, String> {
+    let lines = |problems: Vec<causeway_operator::documents::Problem>| {
+        problems
+            .iter()
+            .map(|problem| format!("{problem}\n"))
+            .collect::<String>()
+    };
+    load(&[Source::new("a.yaml", text)], None, missing)
+        .map(|loaded| loaded.network)
+        .map_err(lines)
+}
+
+fn valid(text: &str) -> ValidNetwork {
+    read(text, MissingSecrets::Refuse).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn refused(text: &str) -> String {
+    read(text, MissingSecrets::Refuse).expect_err("it is refused")
+}
+
+fn with_tls(source: &str) -> String {
+    let tls = format!("  tls: {{source: {source}, trustBundleRef: {{name: roots}}}}\n  linkAuth:");
+    COUNTRIES.replace("  linkAuth:", &tls)
+}
+
+fn certificate(site: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: mcollective--{site}-tls}}\n\
+         stringData: {{tls.crt: C-{site}, tls.key: K-{site}}}\n"
+    )
+}
+
+const ROOTS: &str =
+    "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: roots}\ndata: {ca.crt: R}\n";
+
+#[test]
+fn certificates_of_the_input_are_used_when_all_are_there() {
+    let text = with_tls("Secret") + &["ie", "uk", "us"].map(certificate).concat() + ROOTS;
+    let network = valid(&text);
+    let files = render::certificates(&network, &SiteName::new("uk"));
+    let expected = [
+        ("ca/ca.crt", "R"),
+        ("tls/tls.crt", "C-uk"),
+        ("tls/tls.key", "K-uk"),
+    ];
+    let found: Vec<_> = files
+        .iter()
+        .map(|(path, bytes)| (path.as_str(), String::from_utf8_lossy(bytes)))
+        .collect();
+    assert_eq!(found, expected.map(|(path, text)| (path, text.into())));
+    assert!(!format!("{network:?}").contains("K-uk"), "the key is shown");
+}
+
+#[test]
+fn certificates_are_made_when_the_input_holds_none_of_them() {
+    for source in ["Secret", "Development"] {
+        let tls = valid(&with_tls(source)).tls.expect("TLS is declared");
+        assert_eq!(tls.material, None);
+    }
+}
+
+#[test]
+fn part_of_the_certificates_is_an_error_that_lists_the_rest() {
+    let problems = refused(&(with_tls("Secret") + &certificate("ie")));
+    for missing in [
+        "Secret mcollective--uk-tls with tls.crt and tls.key is missing",
+        "Secret mcollective--us-tls with tls.crt and tls.key is missing",
+        "ConfigMap roots with the key ca.crt is missing",
+    ] {
+        assert!(problems.contains(missing), "{problems}");
+    }
+    assert!(!problems.contains("mcollective--ie-tls"), "{problems}");
+}
+
+#[test]
+fn links_with_certificates_alone_need_no_passwords() {
+    let text = with_tls("Development").replace("{mode: Password}", "{mode: MTLS}");
+    let text = text.split("---").take(3).collect::<Vec<_>>().join("---");
+    let text = text.replace(
+        "Password, secretRef: {name: user-amq}",
+        "Certificate, certificate: {commonName: amq}",
+    );
+    let text = text.replace(
+        "Password, secretRef: {name: user-mcollective}",
+        "Certificate, certificate: {uri: u}",
+    );
+    let network = valid(&text);
+    assert!(network.links.values().all(|link| link.secret.is_none()));
+    assert!(
+        network
+            .users
+            .values()
+            .all(|user| matches!(user.credential, Credential::Certificate(_)))
+    );
+}
+
+#[test]
+fn two_sites_with_one_short_id_are_refused() {
+    let derived = causeway_broker::mesh::ids::Sid::from_name("uk").0;
+    let text = COUNTRIES.replace("{name: ie,", &format!("{{name: ie, id: {derived},"));
+    let problems = refused(&text);
+    let expected = format!(
+        "sites ie and uk have the same short id {derived} (set id on the newer of the two)"
+    );
+    assert!(problems.contains(&expected), "{problems}");
+}
+
+#[test]
+fn missing_secret_is_marked_where_that_is_enough() {
+    let text = COUNTRIES.replace("metadata: {name: link-ie-uk}", "metadata: {name: other}");
+    assert!(refused(&text).contains("Secret link-ie-uk is missing; its key current is needed"));
+    let network = read(&text, MissingSecrets::Mark).expect("it is marked");
+    let secret = network.links["ie-uk"]
+        .secret
+        .clone()
+        .expect("the link has a password");
+    assert_eq!(secret.current.expose(), "<missing: link-ie-uk/current>");
+}
+
+#[test]
+fn hashes_are_taken_as_they_are_and_checked() {
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$qXlxQtCHRJ9ebmVExRjZsA$MUcfVq+/K3S9dIwqOZetvENY/pDpDuHUEG+FqYeHaZ8";
+    let text = COUNTRIES.replace(
+        "type: Password, secretRef: {name: user-amq}",
+        "type: PasswordHash, secretRef: {name: user-amq}",
+    );
+    let given = |hash: &str| {
+        text.replace(
+            "{password: Afuphohxoh}",
+            &format!("{{passwordHash: \"{hash}\"}}"),
+        )
+    };
+    assert_eq!(
+        valid(&given(hash)).users["amq"].credential,
+        Credential::Hashes(vec![hash.to_owned()])
+    );
+    let problems = refused(&given("s3cret"));
+    assert!(
+        problems.contains("the key passwordHash of Secret user-amq"),
+        "{problems}"
+    );
+    assert!(!problems.contains("s3cret"), "{problems}");
+}
+
+#[test]
+fn collectives_and_entries_become_one_sorted_list() {
+    let collective = "    collectives: [{name: c, servers: [s], admins: [a]}]\n    entries:\n";
+    let network = valid(&COUNTRIES.replace("    entries:\n", collective));
+    assert_eq!(network.entries.len(), 10);
+    assert!(network.entries.is_sorted());
+    assert_eq!(
+        network
+            .entries
+            .iter()
+            .filter(|entry| entry.collective.as_deref() == Some("c"))
+            .count(),
+        5
+    );
+}

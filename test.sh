@@ -1,0 +1,72 @@
+#!/bin/sh
+# Installs what the tests need and runs all of them. Debian; Rust and a C compiler are there already.
+# Where it may not install, it says what to install and fails.
+set -eu
+cd "$(dirname "$0")"
+
+# The peers: real MCollective, the Ruby stomp gem, Python's stomp.py.
+packages="mcollective mcollective-client ruby-stomp python3 python3-venv"
+venv="${CARGO_TARGET_DIR:-target}/python"
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${Status}' "$1" 2>/dev/null)" = "install ok installed" ]
+}
+
+missing=""
+for package in $packages; do
+    is_installed "$package" || missing="$missing $package"
+done
+
+as_root=""
+may_install=yes
+if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        as_root="sudo"
+    else
+        may_install=no
+    fi
+fi
+
+if [ -n "$missing" ]; then
+    if [ "$may_install" = no ]; then
+        echo "test.sh: these packages are missing and may not be installed from here. As root:" >&2
+        echo "    apt-get install$missing" >&2
+        exit 1
+    fi
+    $as_root apt-get update
+    # shellcheck disable=SC2086 # a list of packages
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+fi
+
+# mold only makes linking faster.
+if ! command -v mold >/dev/null && [ "$may_install" = yes ]; then
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mold ||
+        echo "test.sh: going on without mold" >&2
+fi
+with_mold=""
+if command -v mold >/dev/null; then
+    with_mold="mold -run"
+fi
+
+has_stomp_py() {
+    "$1" -c 'import stomp, sys; sys.exit(stomp.__version__[0] != "9")' 2>/dev/null
+}
+
+if has_stomp_py python3; then
+    CAUSEWAY_E2E_PYTHON="$(command -v python3)"
+else
+    if ! has_stomp_py "$venv/bin/python"; then
+        /usr/bin/python3 -m venv --clear "$venv"
+        if ! "$venv/bin/pip" install --quiet --disable-pip-version-check 'stomp.py==9.*'; then
+            echo "test.sh: stomp.py is missing. Where the package index can be reached:" >&2
+            echo "    $venv/bin/pip install 'stomp.py==9.*'" >&2
+            exit 1
+        fi
+    fi
+    CAUSEWAY_E2E_PYTHON="$(realpath "$venv")/bin/python"
+fi
+export CAUSEWAY_E2E_PYTHON
+
+# Everything is built before anything runs: the end-to-end tests start the `causeway` command.
+$with_mold cargo build --workspace --all-targets
+$with_mold cargo test --workspace
