@@ -1,8 +1,9 @@
 //! The control plane of one broker: [`Mesh::handle`] takes what happened and says what is to be
 //! done. No clock, socket or chance of its own; equal inputs give equal actions.
 //!
-//! This file only dispatches. Connections: [`dialling`], [`handshake`], [`syncing`]. Records:
-//! [`flooding`], [`entries`]. Routes: [`mapping`]. Time: [`timers`].
+//! This file only dispatches. Connections: `dialling`, `proof`, `handshake`, `syncing`,
+//! `ending`.
+//! Records: `flooding`, `entries`, `showing`. Routes: `mapping`, `rings`. Time: `timers`.
 
 mod configuring;
 mod dialling;
@@ -11,6 +12,7 @@ mod entries;
 mod flooding;
 mod handshake;
 mod mapping;
+mod proof;
 mod rings;
 mod showing;
 mod syncing;

@@ -1,7 +1,7 @@
 //! One connection with a neighbour, from its first frame to its last (section 3), and one link with
 //! what it remembers between connections.
 //!
-//! Decides nothing that needs the map; the core asks [`tie`] and [`hello`] and acts.
+//! Decides nothing that needs the map; the core asks `tie` and `hello` and acts.
 
 pub mod auth;
 pub(super) mod hello;

@@ -8,7 +8,7 @@ use crate::mesh::frame::{FrameType, HEADER_LEN, Header, decode_control};
 use crate::mesh::ids::{Bid, ClaimId, ConnId, Epoch, Now};
 use crate::mesh::interest::local::Step;
 use crate::mesh::interest::{EntryChange, Outcome, PartOutcome};
-use crate::mesh::messages::{Body, Int, IntSnap, Probe, REQ_LSA, ReportFrame};
+use crate::mesh::messages::{Body, Int, IntSnap, Probe, REQ_ENTRIES, REQ_LSA, ReportFrame};
 use crate::mesh::report::Stored;
 
 /// Bytes of one INT.
@@ -63,14 +63,9 @@ impl Mesh {
         if id == self.id {
             return;
         }
-        let epoch = Epoch(int.epoch);
-        if self
-            .lsdb
-            .record(&id)
-            .is_none_or(|record| record.epoch < epoch)
-        {
+        if !self.knows(&id, Epoch(int.epoch)) {
             self.ask(conn, &id, REQ_LSA, out);
-            self.ask_entries(conn, &id, now, out);
+            self.ask(conn, &id, REQ_ENTRIES, out);
             return;
         }
         let size = int.put.iter().map(Bytes::len).sum();
@@ -99,6 +94,14 @@ impl Mesh {
         let Some(id) = claim_of(&snap.bid, snap.instance8).filter(|id| *id != self.id) else {
             return;
         };
+        if !self.knows(&id, Epoch(snap.epoch)) {
+            // Sent on by a neighbour that does not know yet what is known here.
+            if snap.part == 0 {
+                self.ask(conn, &id, REQ_LSA, out);
+                self.ask(conn, &id, REQ_ENTRIES, out);
+            }
+            return;
+        }
         if !self.has_room(body.len()) {
             return Self::count(Counter::OverLimit, out);
         }
@@ -196,6 +199,12 @@ impl Mesh {
                 body: Body::Probe(Probe { id }),
             });
         }
+    }
+
+    fn knows(&self, id: &ClaimId, epoch: Epoch) -> bool {
+        self.lsdb
+            .record(id)
+            .is_some_and(|record| record.epoch >= epoch)
     }
 
     fn applied(&mut self, id: &ClaimId, changes: Vec<EntryChange>, now: Now, out: &mut Actions) {

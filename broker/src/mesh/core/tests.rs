@@ -5,4 +5,5 @@ mod pump;
 mod records;
 mod refusals;
 mod rivals;
+mod sites;
 mod two;

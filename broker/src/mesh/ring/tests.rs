@@ -191,7 +191,8 @@ fn it_agrees_with_a_naive_model_under_any_schedule() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         match (seed >> 33) % 5 {
             0 | 1 => {
-                if ring.append(frame(seq, TF_RELIABLE), TRANSIT, at(0)) == Append::Placed {
+                let appended = ring.append(frame(seq, TF_RELIABLE), TRANSIT, at(0));
+                if appended == Append::Placed {
                     unsent.push(seq);
                 }
             }

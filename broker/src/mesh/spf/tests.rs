@@ -160,3 +160,26 @@ fn labels_spread_over_equally_short_paths() {
     used.dedup();
     assert!(used.len() > 1);
 }
+
+/// 5.3: smallest distance of the parent first, then its key.
+#[test]
+fn of_equally_short_ways_the_one_with_the_parent_nearest_to_the_root_is_taken() {
+    let mut graph = Graph::default();
+    for byte in [0, 9, 1, 5] {
+        graph.add_vertex(Bid([byte; 16]), true);
+    }
+    graph.add_edge(0, 1, 1, 1);
+    graph.add_edge(1, 3, 2, 1);
+    graph.add_edge(0, 2, 2, 1);
+    graph.add_edge(2, 3, 1, 1);
+    assert_eq!(shortest_paths(&graph, 0, 0).path(3), Some(vec![0, 1, 3]));
+    let mut even = Graph::default();
+    for byte in [0, 9, 1, 5] {
+        even.add_vertex(Bid([byte; 16]), true);
+    }
+    for middle in [1, 2] {
+        even.add_edge(0, middle, 1, 1);
+        even.add_edge(middle, 3, 1, 1);
+    }
+    assert_eq!(shortest_paths(&even, 0, 0).path(3), Some(vec![0, 2, 3]));
+}

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use super::pump::{Node, Pump, claim, config, link};
+use super::pump::{Node, Pump};
+use super::sites::{claim, config, link};
 use crate::mesh::config::{LinkAuth, Secret, Secrets};
 use crate::mesh::event::{Event, Transport};
 use crate::mesh::session::{Credential, LinkState};

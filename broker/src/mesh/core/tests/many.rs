@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use super::pump::{NETWORK, Pump, claim, config, link};
+use super::pump::Pump;
+use super::sites::{NETWORK, claim, config, link};
 use crate::mesh::event::{Event, MeshLog};
 use crate::mesh::forward::Routes as _;
 use crate::mesh::frame::FrameType;
@@ -197,13 +198,17 @@ fn random_networks_agree_after_random_faults() {
             match pick(4) {
                 0 => pump.cut(one, other, true),
                 1 => pump.cut(one, other, false),
-                2 => edges.iter().for_each(|(one, other)| pump.heal(one, other)),
+                2 => edges
+                    .iter()
+                    .for_each(|(one, other)| pump.repair(one, other)),
                 _ => restart(&mut pump, one, 10 + step),
             }
             subscribe(&mut pump, other, &format!("topic.{step}"));
             pump.run(Duration::from_millis(u64::try_from(pick(4000)).unwrap()));
         }
-        edges.iter().for_each(|(one, other)| pump.heal(one, other));
+        edges
+            .iter()
+            .for_each(|(one, other)| pump.repair(one, other));
         pump.seconds(90);
         for site in &sites {
             assert_eq!(pump.reached(site).len(), 6, "seed {seed}, {site}");

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::mesh::config::{Address, Claim, LinkConfig, MeshConfig, Secret, Secrets};
+use super::sites::{claim, config, link};
+use crate::mesh::config::{Claim, MeshConfig};
 use crate::mesh::core::Mesh;
 use crate::mesh::event::{
     Action, CloseCause, ControlFrame, DialFailure, Event, MeshLog, Transport,
 };
 use crate::mesh::frame::{FrameType, HEADER_LEN, Header};
-use crate::mesh::ids::{Bid, ConnId, Epoch, Instance, LinkId, Now, Sid};
+use crate::mesh::ids::{Bid, ConnId, Epoch, LinkId, Now};
 use crate::mesh::interest::{EntryChange, RemoteEntry};
 use crate::mesh::routes::Routes;
 use crate::mesh::session::LinkState;
 
-pub(super) const NETWORK: &str = "net";
 const LATENCY: Duration = Duration::from_millis(1);
 
 /// One end of a connection.
@@ -46,50 +46,11 @@ pub(super) struct Pump {
     pub(super) frames: Vec<(usize, FrameType, Vec<u8>)>,
     /// What connections look like; may be changed for one test.
     pub(super) transport: fn(&Node, &Node, [u8; 32]) -> Transport,
+    /// Pairs of nodes between which frames were lost.
+    damaged: BTreeSet<(usize, usize)>,
     peers: BTreeMap<ConnId, End>,
     events: BTreeMap<(Now, u64), (usize, Event)>,
     next: u64,
-}
-
-/// A link of a test: its name is made of both sites; the first one dials.
-pub(super) fn link(name: &str, peer: &str, dials: bool) -> LinkConfig {
-    LinkConfig {
-        name: name.to_owned(),
-        peer: peer.to_owned(),
-        cost: 10,
-        addresses: if dials {
-            vec![Address {
-                host: peer.to_owned(),
-                port: 1,
-            }]
-        } else {
-            Vec::new()
-        },
-        heartbeat: Duration::from_secs(1),
-        user: "link".to_owned(),
-        secrets: Secrets {
-            current: Some(Secret::new(b"a long shared secret")),
-            previous: None,
-        },
-    }
-}
-
-pub(super) fn config(site: &str, sites: &[&str], links: Vec<LinkConfig>) -> MeshConfig {
-    let mut config = MeshConfig::new(NETWORK, site);
-    config.sites = sites
-        .iter()
-        .map(|name| ((*name).to_owned(), Sid::from_name(name)))
-        .collect();
-    config.links = links;
-    config.timing.probe = Duration::ZERO;
-    config
-}
-
-pub(super) fn claim(byte: u8, since: u64) -> Claim {
-    Claim {
-        instance: Instance([byte; 16]),
-        since: Epoch(since),
-    }
 }
 
 fn password(_: &Node, _: &Node, binding: [u8; 32]) -> Transport {
@@ -107,6 +68,7 @@ impl Pump {
             cut: BTreeSet::new(),
             frames: Vec::new(),
             transport: password,
+            damaged: BTreeSet::new(),
             peers: BTreeMap::new(),
             events: BTreeMap::new(),
             next: 1,
@@ -237,6 +199,19 @@ impl Pump {
         let pair = (self.index(one), self.index(other));
         self.cut.remove(&pair);
         self.cut.remove(&(pair.1, pair.0));
+    }
+
+    /// Heals, and resets connections that lost something: a real stream has no gaps.
+    pub(super) fn repair(&mut self, one: &str, other: &str) {
+        self.heal(one, other);
+        let pair = (self.index(one), self.index(other));
+        let damaged = std::mem::take(&mut self.damaged);
+        self.reset(|this, that| {
+            let is_pair = (this, that) == pair || (that, this) == pair;
+            is_pair && (damaged.contains(&(this, that)) || damaged.contains(&(that, this)))
+        });
+        let is_other = |hit: &(usize, usize)| *hit != pair && (hit.1, hit.0) != pair;
+        self.damaged = damaged.into_iter().filter(is_other).collect();
     }
 
     /// The wires of a host stay cut when its process is another one.
@@ -399,7 +374,9 @@ impl Pump {
         let Some(far) = self.peers.get(&conn).copied() else {
             return;
         };
-        if !self.cut.contains(&(node, far.node)) {
+        if self.cut.contains(&(node, far.node)) {
+            self.damaged.insert((node, far.node));
+        } else {
             let frame = ControlFrame {
                 kind,
                 body: body.into(),

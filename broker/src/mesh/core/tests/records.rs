@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use prost::Message as _;
 
-use super::pump::{NETWORK, Pump};
+use super::pump::Pump;
+use super::sites::NETWORK;
 use crate::mesh::event::{ControlFrame, Event};
 use crate::mesh::frame::{FrameType, decode_control};
-use crate::mesh::ids::{Bid, ConnId, Epoch, Sid};
-use crate::mesh::messages::{HalfLink, Int, Lsa, LsaFrame};
+use crate::mesh::ids::{Bid, ConnId, Epoch, Instance, Sid, link_hash};
+use crate::mesh::messages::{Entry, HalfLink, Int, Lsa, LsaFrame};
 use crate::mesh::random::Random;
 use crate::mesh::session::LinkState;
 
@@ -260,7 +261,84 @@ fn changes_of_an_unknown_claim_are_asked_for_not_applied() {
     };
     relay(&mut pump, conn, FrameType::Int, int.encode_to_vec());
     let kinds: Vec<FrameType> = pump.frames.iter().map(|(_, kind, _)| *kind).collect();
-    assert_eq!(kinds, [FrameType::Req]);
+    assert_eq!(kinds, [FrameType::Req, FrameType::Req]);
+}
+
+/// R14: entries count when they are at least what their issuer says.
+#[test]
+fn entries_behind_the_word_of_their_issuer_do_not_count_yet() {
+    let (mut pump, conn) = row();
+    let [a, b] = [("a", 1), ("b", 2)].map(|(site, byte)| (Bid::derive(NETWORK, site), [byte; 16]));
+    let half = |peer: (Bid, [u8; 16]), name: &str| HalfLink {
+        peer: peer.0.0.to_vec(),
+        peer_instance8: Instance(peer.1).instance8(),
+        link: link_hash(name),
+        cost: 10,
+        deny: Vec::new(),
+    };
+    let far = (Bid::derive(NETWORK, "far"), [8; 16]);
+    let of_far = Lsa {
+        links: vec![half(a, "x")],
+        iseq: 2,
+        ..lsa("far")
+    };
+    let of_a = Lsa {
+        instance: a.1.to_vec(),
+        epoch: 1,
+        seq: 99,
+        sid: Sid::from_name("a").0.into(),
+        since: 1,
+        links: vec![half(b, "a-b"), half(far, "x")],
+        ..lsa("a")
+    };
+    for record in [of_far, of_a] {
+        relay(
+            &mut pump,
+            conn,
+            FrameType::Lsa,
+            framed(record.encode_to_vec(), 0),
+        );
+    }
+    pump.run(Duration::from_millis(20));
+    assert!(pump.reached("b").contains(&"far".to_owned()));
+    for iseq in [1, 2] {
+        assert!(pump.node("b").entries.is_empty());
+        let entry = Entry {
+            id: iseq,
+            filter: format!("q{iseq}"),
+            ..Entry::default()
+        };
+        let int = Int {
+            bid: far.0.0.to_vec(),
+            instance8: Instance(far.1).instance8(),
+            epoch: 5,
+            iseq,
+            put: vec![entry.encode_to_vec().into()],
+            ..Int::default()
+        };
+        relay(&mut pump, conn, FrameType::Int, int.encode_to_vec());
+        if iseq == 2 {
+            let newest = pump
+                .databases("b")
+                .into_iter()
+                .find(|row| row.0 == "far")
+                .unwrap();
+            let word = Lsa {
+                seq: 2,
+                links: vec![half(a, "x")],
+                iseq: 2,
+                ihash: newest.3.to_be_bytes().to_vec(),
+                ..lsa("far")
+            };
+            relay(
+                &mut pump,
+                conn,
+                FrameType::Lsa,
+                framed(word.encode_to_vec(), 0),
+            );
+        }
+    }
+    assert_eq!(pump.node("b").entries.len(), 2);
 }
 
 /// I17, section 4.5.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::pump::{Pump, claim, config, link};
+use super::pump::Pump;
+use super::sites::{claim, config, link};
 use crate::mesh::config::MeshConfig;
 use crate::mesh::event::{ControlFrame, Event, Transport};
 use crate::mesh::frame::{FrameType, decode_control};

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use super::pump::{Pump, config, link};
-use crate::mesh::event::{CloseCause, Event, MeshLog, RingLevel};
+use super::pump::Pump;
+use super::sites::{config, link};
+use crate::mesh::event::{Action, CloseCause, Event, MeshLog, RingLevel, Transport};
 use crate::mesh::frame::{FrameType, decode_control};
-use crate::mesh::ids::Epoch;
+use crate::mesh::ids::{ConnId, Epoch};
 use crate::mesh::messages::{Hello, LsaFrame, Reason, Refuse};
 use crate::mesh::session::LinkState;
 
@@ -38,7 +39,7 @@ fn one_connection_stays_when_both_ends_dial() {
         let links = vec![link("ab", peer, true)];
         pump.add(
             config(site, &["a", "b"], links),
-            super::pump::claim(at, 1),
+            super::sites::claim(at, 1),
             1,
         );
     }
@@ -119,6 +120,37 @@ fn a_half_dead_connection_does_not_block_the_return_of_the_link() {
     }
 }
 
+/// 3.4.
+#[test]
+fn a_dial_that_comes_too_late_is_closed_without_a_word() {
+    let mut pump = pair();
+    let (link, now) = (pump.node("a").mesh.link("a-b").unwrap(), pump.now);
+    let mut actions = Vec::new();
+    let event = Event::Dialled {
+        link,
+        conn: ConnId(9999),
+        transport: Transport::default(),
+    };
+    pump.nodes[0].mesh.handle(event, now, &mut actions);
+    let is_closed = |action: &Action| {
+        matches!(
+            action,
+            Action::Close {
+                conn: ConnId(9999),
+                last: None
+            }
+        )
+    };
+    assert!(actions.iter().any(is_closed));
+    assert!(!actions.iter().any(|action| matches!(
+        action,
+        Action::Send {
+            conn: ConnId(9999),
+            ..
+        }
+    )));
+}
+
 /// R1.
 #[test]
 fn a_flapping_link_is_advertised_later_each_time() {
@@ -145,7 +177,7 @@ fn a_restarted_process_takes_its_place_with_a_larger_epoch() {
     pump.kill("b");
     pump.run(Duration::from_millis(50));
     let config = pump.nodes[1].config.clone();
-    pump.add(config, super::pump::claim(2, 1), 2);
+    pump.add(config, super::sites::claim(2, 1), 2);
     pump.seconds(6);
     assert_eq!(pump.reached("a"), ["b"]);
     let epochs: Vec<u64> = pump.databases("a").iter().map(|row| row.1.0).collect();
@@ -161,7 +193,7 @@ fn a_peer_that_appears_over_another_path_is_dialled_at_once() {
     pump.kill("b");
     pump.seconds(120);
     let config = pump.nodes[1].config.clone();
-    pump.add(config, super::pump::claim(2, 1), 2);
+    pump.add(config, super::sites::claim(2, 1), 2);
     let dials = |pump: &Pump| pump.node("a").log.len();
     let before = dials(&pump);
     pump.run(Duration::from_millis(1100));
@@ -176,7 +208,7 @@ fn a_process_whose_stored_epoch_was_lost_goes_on_above_the_known_one() {
     pump.kill("b");
     pump.seconds(1);
     let config = pump.nodes[1].config.clone();
-    let late = pump.add(config, super::pump::claim(2, 0), 0);
+    let late = pump.add(config, super::sites::claim(2, 0), 0);
     pump.seconds(6);
     assert_eq!(pump.nodes[late].epochs, [Epoch(2)]);
     let refusals: Vec<Refuse> = pump
