@@ -28,6 +28,19 @@ fn nothing_waits(network: &Network) -> Result<()> {
         }
         Ok((waiting == 0.0).then_some(()))
     })
+    .with_context(|| SITES.map(|site| waiting_at(network, site)).concat())
+}
+
+/// The queues of a site that hold something, for the error.
+fn waiting_at(network: &Network, site: &str) -> String {
+    let status = network.status(site).unwrap_or_default();
+    let queues = status["queues"].as_array().cloned().unwrap_or_default();
+    let waiting: Vec<String> = queues
+        .iter()
+        .filter(|queue| queue["depth"] != 0)
+        .map(ToString::to_string)
+        .collect();
+    format!("{site}: {waiting:?}\n")
 }
 
 const WORK: &str = "/queue/mcollective.work";

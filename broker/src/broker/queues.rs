@@ -120,14 +120,20 @@ impl QueueDirectory {
     }
 
     /// Removes a pattern subscription from everywhere.
-    pub fn remove_wildcard(&self, subscriber: &Arc<Subscriber>, now_ns: u64, work: &mut Work) {
+    pub fn remove_wildcard(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        returns: impl Fn(&Arc<QueueCell>, u64) -> bool,
+        now_ns: u64,
+        work: &mut Work,
+    ) {
         self.wildcards
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|wildcard| !Arc::ptr_eq(&wildcard.subscriber, subscriber));
         for cell in self.all() {
             if destination::matches(&subscriber.filter.name, &cell.destination.name) {
-                cell.unsubscribe(subscriber.key, now_ns, work);
+                cell.unsubscribe(subscriber.key, |seq| returns(&cell, seq), now_ns, work);
             }
         }
     }

@@ -138,6 +138,7 @@ impl Broker {
             "config": {
                 "applied": reload.applied,
                 "seen": reload.seen,
+                "certificates": config.certificates,
                 "since": clock::rfc3339(reload.since_ms),
                 "specHash": config.broker.spec_hash,
                 "usersHash": config.broker.users_hash,

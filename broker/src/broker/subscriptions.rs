@@ -7,9 +7,10 @@ use super::Broker;
 use super::queues::WildcardConsumer;
 use crate::clock;
 use crate::model::{Destination, Kind, Message, destination};
-use crate::net::subscriber::Subscriber;
-use crate::queue::Work;
+use crate::net::outbound::AutoAck;
+use crate::net::subscriber::{AckMode, Subscriber};
 use crate::queue::state::ConsumerOptions;
+use crate::queue::{QueueCell, Work};
 use crate::security::{Identity, Verb};
 use crate::selector::Selector;
 
@@ -103,8 +104,18 @@ impl Broker {
         Ok(())
     }
 
-    /// Ends a subscription; what it has unacknowledged goes back.
-    pub fn unsubscribe(&self, subscriber: &Arc<Subscriber>, work: &mut Work) {
+    /// Ends a subscription; what it has unacknowledged goes back. In mode `auto` that is what could
+    /// not be written, `unwritten`: of everything else the client has the bytes, or gets them.
+    pub fn unsubscribe(
+        &self,
+        subscriber: &Arc<Subscriber>,
+        unwritten: &[AutoAck],
+        work: &mut Work,
+    ) {
+        let returns = |cell: &Arc<QueueCell>, seq: u64| {
+            let is_it = |auto: &AutoAck| auto.seq == seq && Arc::ptr_eq(&auto.queue, cell);
+            subscriber.mode != AckMode::Auto || unwritten.iter().any(is_it)
+        };
         let filter = &subscriber.filter;
         let now_ns = clock::monotonic_ns();
         match filter.kind {
@@ -114,11 +125,12 @@ impl Broker {
                 self.bump_generation();
             }
             Kind::Queue if filter.is_pattern() => {
-                self.queues.remove_wildcard(subscriber, now_ns, work);
+                self.queues
+                    .remove_wildcard(subscriber, returns, now_ns, work);
             }
             Kind::Queue | Kind::TempQueue => {
                 if let Some(cell) = self.queues.find(filter) {
-                    cell.unsubscribe(subscriber.key, now_ns, work);
+                    cell.unsubscribe(subscriber.key, |seq| returns(&cell, seq), now_ns, work);
                 }
             }
         }

@@ -60,6 +60,24 @@ pub struct Config {
     pub others: BTreeMap<String, Vec<u8>>,
     /// Limits with their defaults.
     pub limits: Limits,
+    /// Hash of the certificates, keys and bundles, which `hash` does not cover; empty without any.
+    pub certificates: String,
+}
+
+impl Files {
+    /// Hash of the certificates, keys and bundles; empty without any.
+    #[must_use]
+    pub fn certificates_hash(&self) -> String {
+        if self.others.is_empty() {
+            return String::new();
+        }
+        let files: Vec<(&str, &[u8])> = self
+            .others
+            .iter()
+            .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
+            .collect();
+        super::hash::config_hash(&files)
+    }
 }
 
 impl std::fmt::Debug for Config {
@@ -96,6 +114,7 @@ impl Config {
             (Some(broker), Some(users), Some(secrets)) if problems.0.is_empty() => Ok(Self {
                 hash: files.hash(),
                 limits: Limits::of(&broker),
+                certificates: files.certificates_hash(),
                 broker,
                 users,
                 secrets,

@@ -1,6 +1,7 @@
 //! Messages on their way between brokers: sent, received, passed on, parked, sent again.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::mesh::frame::{
     FwdFrame, PayloadKind, TF_PERSISTENT, TF_RELIABLE, TRANSFER_HEAD_LEN, TailHead, TransferHead,
 };
 use crate::mesh::ids::{Bid, Now, Sid};
+use crate::mesh::limbo::Parked;
 use crate::mesh::messages::{Body, Unicast};
 use crate::mesh::ring::{Queued, Source};
 use crate::mesh::routes::Routes;
@@ -158,6 +160,19 @@ impl Node {
                 self.park(frame.with_dset(split.rest().clone()), now);
             }
         });
+        let current = self.routes.load();
+        if current.generation() > routes.generation() {
+            // The map moved on meanwhile: what was parked by the old one is tried again.
+            self.retry_limbo_again(&current);
+        }
+    }
+
+    fn retry_limbo_again(&self, routes: &Routes) {
+        if self.limbo().is_empty() {
+            return;
+        }
+        let parked = self.limbo().take_all();
+        self.split_parked(routes, parked);
     }
 
     fn park(&self, frame: Queued, now: Now) {
@@ -179,6 +194,10 @@ impl Node {
     /// Tries what waits in limbo with the routes that are new.
     pub(super) fn retry_limbo(&self, routes: &Routes) {
         let parked = self.limbo().take(routes.generation());
+        self.split_parked(routes, parked);
+    }
+
+    fn split_parked(&self, routes: &Routes, parked: VecDeque<Parked>) {
         for waiting in parked {
             let since = waiting.since;
             let mut split = Split::default();
@@ -190,19 +209,20 @@ impl Node {
             );
             let links = self.links.load();
             for (link, dset) in split.parts() {
-                if let Some(Some(link)) = links.get(link.index()) {
-                    let transit = Source::Transit {
-                        overflow_room: self.overflow_room,
-                    };
-                    link.append(waiting.frame.with_dset(dset.clone()), transit, now());
+                let frame = waiting.frame.with_dset(dset.clone());
+                match links.get(link.index()).and_then(Option::as_ref) {
+                    Some(link) => {
+                        let transit = Source::Transit {
+                            overflow_room: self.overflow_room,
+                        };
+                        link.append(frame, transit, now());
+                    }
+                    None => self.park(frame, now()),
                 }
             }
             if !split.rest().is_empty() {
                 let frame = waiting.frame.with_dset(split.rest().clone());
-                if !self
-                    .limbo()
-                    .park_again(crate::mesh::limbo::Parked { frame, since })
-                {
+                if !self.limbo().park_again(Parked { frame, since }) {
                     self.broker
                         .metrics
                         .mesh_dropped

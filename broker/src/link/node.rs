@@ -1,6 +1,6 @@
 //! The state machines of the mesh at work: told what happens, and obeyed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
@@ -62,6 +62,8 @@ pub struct Node {
     histories: Mutex<HashMap<(QueueName, u64), History>>,
     /// Guards where the next look at a long queue begins.
     cursors: Mutex<HashMap<QueueName, u64>>,
+    /// Guards the refusals given lately, for `/status`.
+    pub(super) refusals: Mutex<VecDeque<serde_json::Value>>,
     pub(super) learned: AtomicU64,
     pub(super) next_seq: AtomicU64,
     pub(super) overflow_room: usize,
@@ -132,9 +134,10 @@ impl Node {
             local: Mutex::default(),
             histories: Mutex::default(),
             cursors: Mutex::default(),
+            refusals: Mutex::default(),
             learned: AtomicU64::new(0),
             next_seq: AtomicU64::new(0),
-            overflow_room: limits.overflow,
+            overflow_room: limits.overflow / mesh.links.len().max(1),
             has_pending_interest: AtomicBool::new(false),
             next_conn: AtomicU64::new(0),
             tick: Notify::new(),
@@ -305,7 +308,7 @@ impl Node {
                     self.routes.store(routes);
                     late.push(Action::Publish(self.routes.load_full()));
                 }
-                Action::Log(log) => super::status::log(&log),
+                Action::Log(log) => self.note(&log),
                 Action::Count(counter, by) => self.count(counter, by),
                 Action::Epoch(epoch) => tracing::warn!(epoch = epoch.0, "epoch raised"),
                 other => late.push(other),

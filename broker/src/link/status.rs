@@ -2,12 +2,18 @@
 
 use serde_json::{Value, json};
 
+use std::sync::PoisonError;
+
 use super::node::Node;
+use crate::clock;
 use crate::mesh::event::MeshLog;
 use crate::mesh::messages::Reason;
 use crate::mesh::report::{LinkStateCode, Report};
 use crate::mesh::session::LinkState;
 use crate::mesh::status::LinkStatus;
+
+/// Refusals shown.
+const MAX_REFUSALS: usize = 16;
 
 /// The word of a refusal, as metrics, logs and `/status` show it.
 #[must_use]
@@ -95,6 +101,28 @@ impl Node {
         }
     }
 
+    /// Logs what people should know, and keeps the latest refusals for `/status`.
+    pub(super) fn note(&self, entry: &MeshLog) {
+        log(entry);
+        if let MeshLog::Refused {
+            link,
+            reason: why,
+            detail,
+        } = entry
+        {
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            if refusals.len() == MAX_REFUSALS {
+                refusals.pop_front();
+            }
+            refusals.push_back(json!({
+                "at": clock::rfc3339(clock::wall_ms()),
+                "link": link,
+                "reason": reason(*why),
+                "detail": detail,
+            }));
+        }
+    }
+
     /// Adds links and sites to `/status`.
     pub fn add_status(&self, value: &mut Value) {
         let status = self.with_core(|core| core.status(super::node::now()));
@@ -104,6 +132,9 @@ impl Node {
             .iter()
             .map(|link| own_link(&site, link))
             .collect();
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        value["refusals"] = refusals.iter().cloned().collect();
+        drop(refusals);
         value["generation"] = json!(status.generation);
         value["interest"] = json!({"local": status.local_entries, "remote": status.remote_entries});
         let others = status.sites.iter().filter(|other| other.site != site);

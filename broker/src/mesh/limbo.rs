@@ -103,6 +103,12 @@ impl Limbo {
         std::mem::take(&mut self.frames)
     }
 
+    /// All frames, whatever map they were tried with: a newer one came while some were parked.
+    pub fn take_all(&mut self) -> VecDeque<Parked> {
+        self.bytes = 0;
+        std::mem::take(&mut self.frames)
+    }
+
     /// Removes the frames whose stay is over and gives them to `dropped`.
     pub fn expire(&mut self, now: Now, mut dropped: impl FnMut(Queued)) {
         while self

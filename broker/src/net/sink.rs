@@ -118,9 +118,10 @@ impl ConnectionSink {
             self.outbound
                 .with_unacked(|unacked| unacked.put_back(held.token, held.delivered));
         }
-        self.outbound.close();
+        let unwritten = self.outbound.close();
         for subscriber in self.subscribers.drain().flat_map(|(_, list)| list) {
-            self.broker.unsubscribe(&subscriber, &mut self.work);
+            self.broker
+                .unsubscribe(&subscriber, &unwritten, &mut self.work);
         }
         let id = self.outbound.connection;
         for (kind, name) in self.broker.temporaries.remove_owner(id) {
@@ -298,10 +299,14 @@ impl Sink for ConnectionSink {
                 .may(&publisher.identity, Verb::Write, kind, name)
         });
         if allowed {
-            Ok(())
-        } else {
-            Err(self.not_authorized(Verb::Write, kind, name))
+            return Ok(());
         }
+        self.broker
+            .metrics
+            .denied
+            .with_label_values(&["write"])
+            .inc();
+        Err(self.not_authorized(Verb::Write, kind, name))
     }
 
     fn publish(&mut self, view: &MessageView<'_>) -> Result<(), Refusal> {
@@ -395,7 +400,7 @@ impl Sink for ConnectionSink {
             if let Some(connection) = &self.connection {
                 connection.remove_subscription(subscriber.key);
             }
-            self.broker.unsubscribe(&subscriber, &mut self.work);
+            self.broker.unsubscribe(&subscriber, &[], &mut self.work);
         }
     }
 

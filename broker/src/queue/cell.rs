@@ -164,12 +164,24 @@ impl QueueCell {
         true
     }
 
-    /// Removes a consumer; what it had in flight is served to others.
-    pub fn unsubscribe(self: &Arc<Self>, key: u64, now_ns: u64, work: &mut Work) {
+    /// Removes a consumer. Of what it had in flight, `returns` says what goes back to be served to
+    /// others; the rest counts as consumed.
+    pub fn unsubscribe(
+        self: &Arc<Self>,
+        key: u64,
+        returns: impl Fn(u64) -> bool,
+        now_ns: u64,
+        work: &mut Work,
+    ) {
         let mut inner = self.lock();
         inner.last_used_ns = now_ns;
         inner.targets.remove(&ConsumerId(key));
         let Inner { queue, effects, .. } = &mut *inner;
+        for seq in queue.in_flight(ConsumerId(key)) {
+            if !returns(seq) {
+                queue.consume(ConsumerId(key), seq);
+            }
+        }
         queue.unsubscribe(ConsumerId(key), effects);
         self.perform(&mut inner, work);
     }

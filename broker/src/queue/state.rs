@@ -183,6 +183,15 @@ impl Queue {
         }
     }
 
+    /// Numbers of the messages in flight at a consumer.
+    #[must_use]
+    pub fn in_flight(&self, id: ConsumerId) -> Vec<u64> {
+        self.consumers
+            .get(&id)
+            .map(|one| one.in_flight.iter().copied().collect())
+            .unwrap_or_default()
+    }
+
     /// The consumer is done with the message. False when it does not hold it.
     pub fn ack(&mut self, id: ConsumerId, seq: u64, effects: &mut Vec<Effect>) -> bool {
         let is_held = self.take_from(id, seq);
@@ -191,6 +200,13 @@ impl Queue {
             self.refresh(id, effects);
         }
         is_held
+    }
+
+    /// As [`Self::ack`], for a consumer that is about to go: it is served nothing more.
+    pub fn consume(&mut self, id: ConsumerId, seq: u64) {
+        if self.take_from(id, seq) {
+            self.remove(seq);
+        }
     }
 
     /// The consumer refuses the message for good: a dead letter. False when it does not hold it.

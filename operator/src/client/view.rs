@@ -36,6 +36,8 @@ pub struct ConfigView {
     pub applied: Option<String>,
     /// Hash of the files read last.
     pub seen: Option<String>,
+    /// Hash of the certificates in force.
+    pub certificates: String,
     /// Hash of what the network is meant to be.
     pub spec_hash: Option<String>,
     /// Why the files read last are not in force.

@@ -190,7 +190,7 @@ impl<'a> Planner<'a> {
             is_running: site.is_running,
             ports: placement.ports,
             files,
-            hash: config.hash,
+            hash: super::progress::whole_hash(&config.hash, &config.certificates),
         })
     }
 

@@ -75,9 +75,13 @@ impl Progress {
             return events;
         }
         site.take_links(name, view, &mut events);
-        site.applied.clone_from(&view.config.applied);
+        let whole = |hash: &String| whole_hash(hash, &view.config.certificates);
+        site.applied = view.config.applied.as_ref().map(whole);
         let refusal = view.config.error.as_ref().filter(|_| {
-            view.config.seen.as_ref() == Some(&site.hash)
+            view.config
+                .seen
+                .as_ref()
+                .is_some_and(|seen| site.hash.starts_with(seen.as_str()))
                 && site.applied.as_ref() != Some(&site.hash)
         });
         if let Some(error) = refusal
@@ -163,3 +167,13 @@ pub fn running(plan: &Plan) -> BTreeMap<&str, &SitePlan> {
 
 #[cfg(test)]
 mod tests;
+
+/// One text for the hash of a site's three files and that of its certificates.
+#[must_use]
+pub fn whole_hash(files: &str, certificates: &str) -> String {
+    if certificates.is_empty() {
+        files.to_owned()
+    } else {
+        format!("{files}+{certificates}")
+    }
+}

@@ -47,6 +47,8 @@ impl Mesh {
             Some((Reason::NetworkMismatch, "another network"))
         } else if self.is_leaving {
             Some((Reason::Leaving, "shutting down"))
+        } else if !self.config.sites.contains_key(&auth.site) {
+            Some((Reason::UnknownPeer, "no such site in this network"))
         } else if link.is_none() {
             Some((Reason::LinkNotConfigured, "no such link with that site"))
         } else if auth.nonce.len() != NONCE_LEN {
