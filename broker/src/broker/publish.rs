@@ -98,6 +98,14 @@ impl Broker {
         work: &mut Work,
     ) -> Result<(), PublishError> {
         let route = self.route_for(publisher, view.kind, view.name, work)?;
+        let is_over = view.expires_ms != 0 && view.expires_ms <= clock::wall_ms();
+        if is_over && !matches!(*route, Route::Denied) {
+            self.metrics
+                .messages_dropped
+                .with_label_values(&["expired"])
+                .inc();
+            return Ok(());
+        }
         let mut stamped = *view;
         stamped.reply_home = self.teach_own_reply(view);
         match &*route {

@@ -9,6 +9,8 @@ pub mod data;
 pub mod interest;
 pub mod io;
 pub mod node;
+mod remote;
 pub mod settings;
 pub mod status;
+mod timers;
 pub mod tls;

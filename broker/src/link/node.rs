@@ -14,8 +14,6 @@ use super::custody::History;
 use super::interest::{LocalConsumers, RemoteInterest};
 use super::tls::{LinkTls, Verifier};
 use crate::broker::Broker;
-use crate::broker::matching::TopicRoute;
-use crate::broker::remote::{Remote, Wanted};
 use crate::clock;
 use crate::config::Config;
 use crate::mesh::config::{Claim, MeshConfig};
@@ -27,8 +25,6 @@ use crate::mesh::limbo::Limbo;
 use crate::mesh::replies::Replies;
 use crate::mesh::routes::Routes;
 use crate::mesh::window::Windows;
-use crate::model::{Kind, MessageView};
-use crate::queue::QueueCell;
 
 /// This broker in the mesh.
 #[derive(Debug)]
@@ -69,7 +65,7 @@ pub struct Node {
     pub(super) overflow_room: usize,
     has_pending_interest: AtomicBool,
     next_conn: AtomicU64,
-    tick: Notify,
+    pub(super) tick: Notify,
     /// TLS of links.
     pub(super) tls: ArcSwap<LinkTls>,
     /// Checks chains.
@@ -182,6 +178,10 @@ impl Node {
 
     pub(super) fn custody_lock(&self) -> MutexGuard<'_, Custody> {
         lock(&self.custody)
+    }
+
+    pub(super) fn local_consumers(&self) -> MutexGuard<'_, LocalConsumers> {
+        lock(&self.local)
     }
 
     pub(super) fn cursors(&self) -> MutexGuard<'_, HashMap<QueueName, u64>> {
@@ -505,69 +505,6 @@ impl Node {
         self.custody(custody::Event::RingFree);
     }
 
-    /// Runs timers until the end.
-    pub async fn run(self: Arc<Self>) {
-        let mut next_sweep = now();
-        loop {
-            let core_deadline = self.with_core(Mesh::deadline);
-            let custody_deadline = self.custody_lock().deadline();
-            let limbo_deadline = self.limbo().deadline();
-            let deadline = [
-                core_deadline,
-                Some(custody_deadline),
-                limbo_deadline,
-                Some(next_sweep),
-            ]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(next_sweep);
-            let wait = deadline.since(now()).max(Duration::from_micros(200));
-            tokio::select! {
-                () = self.cancel.cancelled() => return,
-                () = self.tick.notified() => {}
-                () = tokio::time::sleep(wait) => {}
-            }
-            let present = now();
-            if core_deadline.is_some_and(|deadline| deadline <= present) {
-                self.control(Event::Tick);
-            }
-            if custody_deadline <= present {
-                self.custody(custody::Event::Tick);
-            }
-            self.expire_limbo(present);
-            if next_sweep <= present {
-                next_sweep = present.plus(Duration::from_millis(500));
-                self.windows().sweep(present);
-                self.links
-                    .load()
-                    .iter()
-                    .flatten()
-                    .for_each(|link| link.show());
-                self.show_states();
-            }
-        }
-    }
-
-    fn expire_limbo(&self, present: Now) {
-        let mut dropped = 0;
-        let mut limbo = self.limbo();
-        limbo.expire(present, |_| dropped += 1);
-        let waiting = limbo.len();
-        drop(limbo);
-        if dropped > 0 {
-            self.broker
-                .metrics
-                .mesh_dropped
-                .with_label_values(&["no_route"])
-                .inc_by(dropped);
-        }
-        self.broker
-            .metrics
-            .mesh_limbo_messages
-            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
-    }
-
     /// Puts a new configuration in force.
     ///
     /// # Errors
@@ -605,76 +542,5 @@ impl Node {
         self.control(Event::Stop);
         tokio::time::sleep(Duration::from_millis(100)).await;
         self.cancel.cancel();
-    }
-}
-
-impl Remote for Node {
-    fn bid(&self) -> [u8; 16] {
-        self.bid.0
-    }
-
-    fn interest(&self, change: Wanted) {
-        let change = lock(&self.local).change(&change.subscriber, change.is_new);
-        self.control(Event::Interest(vec![change]));
-    }
-
-    fn topic_interest(&self, name: &str, route: &mut TopicRoute) {
-        self.interest().topic_into(name, &self.routes.load(), route);
-    }
-
-    fn knows_queue(&self, name: &str) -> bool {
-        if self.interest().has_literal_queue(name) {
-            return true;
-        }
-        self.learned_count() > 0
-            && self
-                .replies()
-                .newest(Kind::Queue.code(), name, now(), |_| true)
-                .is_some()
-    }
-
-    fn has_reply_routes(&self) -> bool {
-        self.learned_count() > 0
-    }
-
-    fn reply_sids(&self, name: &str, sids: &mut Vec<u16>) {
-        let routes = self.routes.load();
-        let before = sids.len();
-        self.replies()
-            .visit(Kind::Topic.code(), name, now(), |bid| {
-                if let Some(site) = routes.site(bid)
-                    && !sids.contains(&site.sid.0)
-                {
-                    sids.push(site.sid.0);
-                }
-                true
-            });
-        if sids.len() > before {
-            sids.sort_unstable();
-        }
-    }
-
-    fn teach_own(&self, kind: Kind, name: &str) {
-        self.teach(kind, name, self.bid, None);
-    }
-
-    fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]) {
-        self.send_topic(view, sids);
-    }
-
-    fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool {
-        let routes = self.routes.load();
-        let Some(site) = routes.site(Bid(home)) else {
-            return false;
-        };
-        if view.kind == Kind::TempTopic {
-            self.send_topic(view, &[site.sid.0]);
-            return true;
-        }
-        self.transfer_to_home(Bid(home), view)
-    }
-
-    fn queue_waits(&self, cell: &Arc<QueueCell>) {
-        self.look_at(cell);
     }
 }

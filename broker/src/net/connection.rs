@@ -12,17 +12,16 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::login::verify;
 use super::outbound::{Flush, Outbound};
 use super::sink::ConnectionSink;
 use crate::broker::Broker;
-use crate::broker::connections::{Connection, OpenGuard};
-use crate::broker::matching::MatchCache;
-use crate::broker::publish::Publisher;
+use crate::broker::connections::OpenGuard;
 use crate::clock;
 use crate::config::valid::Limits;
 use crate::queue::Work;
-use crate::security::authn::{Authenticator, LoginError};
-use crate::wire::stomp::session::{Login, Settings, Time};
+use crate::security::authn::Authenticator;
+use crate::wire::stomp::session::{Settings, Time};
 use crate::wire::stomp::{Decoded, Decoder, Session, Sink, frame};
 
 /// Bytes a client may send before it is in.
@@ -57,12 +56,12 @@ pub enum Writer {
     Tls(WriteHalf<TlsStream<TcpStream>>),
 }
 
-struct Client {
-    session: Session,
-    decoder: Decoder,
-    partial: Vec<u8>,
-    sink: ConnectionSink,
-    limits: Limits,
+pub(super) struct Client {
+    pub(super) session: Session,
+    pub(super) decoder: Decoder,
+    pub(super) partial: Vec<u8>,
+    pub(super) sink: ConnectionSink,
+    pub(super) limits: Limits,
 }
 
 /// What listeners hand to each connection.
@@ -76,7 +75,7 @@ pub struct Shared {
     pub cancel: CancellationToken,
 }
 
-fn frame_limits(limits: &Limits, is_open: bool) -> frame::Limits {
+pub(super) fn frame_limits(limits: &Limits, is_open: bool) -> frame::Limits {
     frame::Limits {
         line: limits.max_line,
         header_block: limits.max_header_block,
@@ -345,104 +344,6 @@ impl Client {
             .inc();
         self.session.fail(error, &mut self.sink);
     }
-}
-
-async fn verify(
-    shared: &Shared,
-    client: &mut Client,
-    login: Login,
-    address: &str,
-    cancel: &CancellationToken,
-    guard: &mut OpenGuard,
-) {
-    let broker = &shared.broker;
-    let config = broker.config();
-    let user = config.users.users.iter().find(|user| {
-        user.name == login.login && user.state == crate::config::file::UserState::Active
-    });
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let limits = (
-        &config.limits.failure_delay,
-        config.limits.cache_ttl.duration(),
-    );
-    let outcome = shared
-        .authenticator
-        .verify(user, &login.login, &login.passcode, host, limits)
-        .await;
-    let identity = broker.rules().identity(&login.login).cloned();
-    let refused = match (&outcome, &identity) {
-        (Err(LoginError::Busy), _) => Some(LoginError::Busy.to_string()),
-        (Err(LoginError::Invalid), _) | (Ok(_), None) => {
-            broker.metrics.login_failures.inc();
-            tracing::info!(user = %login.login, address, "login failed");
-            Some(format!(
-                "User name [{}] or password is invalid.",
-                login.login
-            ))
-        }
-        (Ok(_), Some(identity)) => too_many(
-            broker,
-            &login,
-            identity.max_connections,
-            config.limits.connections_per_user,
-        ),
-    };
-    if let Some(text) = refused {
-        client.session.login_failed(&text, &mut client.sink);
-        return client.sink.finish_batch();
-    }
-    let (Ok(verifier), Some(identity)) = (outcome, identity) else {
-        return;
-    };
-    let id = client.sink.outbound.connection;
-    let connection = Arc::new(Connection {
-        id,
-        address: address.to_owned(),
-        protocol: client.session.version().text(),
-        client_id: login.client_id,
-        outbound: client.sink.outbound.clone(),
-        cancel: cancel.clone(),
-        identity: std::sync::Mutex::new(identity.clone()),
-        verifier: Some(verifier),
-        subscriptions: std::sync::Mutex::default(),
-    });
-    broker.connections.add(connection.clone());
-    client.sink.connection = Some(connection);
-    client.sink.publisher = Some(Publisher {
-        connection: id,
-        identity,
-        cache: MatchCache::default(),
-    });
-    guard.logged_in();
-    client
-        .decoder
-        .set_limits(frame_limits(&client.limits, true));
-    let site = &config.broker.site;
-    client.session.logged_in(
-        &format!("ID:{site}-{:x}-{id}", broker.epoch),
-        &mut client.sink,
-    );
-    client
-        .sink
-        .outbound
-        .set_beat_ms(client.session.heart_beat().send_ms / 2);
-    client.sink.finish_batch();
-    client.sink.outbound.wake();
-}
-
-fn too_many(broker: &Broker, login: &Login, own: u32, general: u32) -> Option<String> {
-    let limit = if own != 0 { own } else { general };
-    if limit != 0 && broker.connections.count_of(&login.login) >= limit as usize {
-        return Some(format!(
-            "User [{}] has {limit} connections, which is the limit",
-            login.login
-        ));
-    }
-    let client_id = login.client_id.as_deref()?;
-    broker
-        .connections
-        .has_client_id(client_id)
-        .then(|| format!("Broker: Client: {client_id} already connected"))
 }
 
 /// Writes what publishers could not, sends heart-beats, and ends a client that takes nothing.

@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod listener;
+mod login;
 pub mod outbound;
 pub mod sink;
 pub mod subscriber;

@@ -1,5 +1,7 @@
 //! How selectors read a message: JMS names, then the application's headers.
 
+use std::cell::OnceCell;
+
 use crate::model::{HeaderBlock, MessageView, ReplyTo};
 use crate::selector::{Properties, Value};
 
@@ -7,8 +9,9 @@ use crate::selector::{Properties, Value};
 #[derive(Debug)]
 pub struct MessageProperties<'a> {
     view: &'a MessageView<'a>,
-    destination: Option<String>,
-    reply_to: Option<String>,
+    /// Text forms, made when a selector asks for them.
+    destination: OnceCell<String>,
+    reply_to: OnceCell<Option<String>>,
 }
 
 impl<'a> MessageProperties<'a> {
@@ -17,24 +20,25 @@ impl<'a> MessageProperties<'a> {
     pub const fn new(view: &'a MessageView<'a>) -> Self {
         Self {
             view,
-            destination: None,
-            reply_to: None,
+            destination: OnceCell::new(),
+            reply_to: OnceCell::new(),
         }
     }
 
-    /// Makes `JMSDestination` and `JMSReplyTo` readable. Only asked for when a selector names them,
-    /// since their text form has to be built.
-    #[must_use]
-    pub fn with_destination_texts(mut self) -> Self {
-        self.destination = Some(match self.view.original_destination {
-            Some(original) => original.to_owned(),
-            None => format!("{}{}", self.view.kind.scheme(), self.view.name),
-        });
-        self.reply_to = self.view.reply_to.map(|reply_to| match reply_to {
-            ReplyTo::Destination(kind, name) => format!("{}{name}", kind.scheme()),
-            ReplyTo::Text(text) => text.to_owned(),
-        });
-        self
+    fn destination(&self) -> &str {
+        self.destination
+            .get_or_init(|| match self.view.original_destination {
+                Some(original) => original.to_owned(),
+                None => format!("{}{}", self.view.kind.scheme(), self.view.name),
+            })
+    }
+
+    fn reply_to(&self) -> Option<&str> {
+        let text = || match self.view.reply_to? {
+            ReplyTo::Destination(kind, name) => Some(format!("{}{name}", kind.scheme())),
+            ReplyTo::Text(text) => Some(text.to_owned()),
+        };
+        self.reply_to.get_or_init(text).as_deref()
     }
 
     fn jms_value(&self, name: &str) -> Option<Value<'_>> {
@@ -55,8 +59,8 @@ impl<'a> MessageProperties<'a> {
             } else {
                 "NON_PERSISTENT"
             }),
-            "JMSDestination" => self.destination.as_deref().map_or(Value::Null, Value::Str),
-            "JMSReplyTo" => self.reply_to.as_deref().map_or(Value::Null, Value::Str),
+            "JMSDestination" => Value::Str(self.destination()),
+            "JMSReplyTo" => self.reply_to().map_or(Value::Null, Value::Str),
             "JMSXGroupSeq" => integer(view.headers, name),
             _ => return None,
         })
@@ -78,5 +82,24 @@ impl Properties for MessageProperties<'_> {
             return value;
         }
         self.view.headers.get(name).map_or(Value::Null, Value::Str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MessageProperties;
+    use crate::model::{Kind, MessageView, ReplyTo};
+    use crate::selector::{Properties, Value};
+
+    #[test]
+    fn destinations_are_read_in_their_jms_form() {
+        let view = MessageView {
+            reply_to: Some(ReplyTo::Destination(Kind::Topic, "r")),
+            ..MessageView::new(Kind::Queue, "q", "ID:1", b"")
+        };
+        let properties = MessageProperties::new(&view);
+        assert_eq!(properties.value("JMSDestination"), Value::Str("queue://q"));
+        assert_eq!(properties.value("JMSReplyTo"), Value::Str("topic://r"));
+        assert_eq!(properties.value("JMSType"), Value::Null);
     }
 }

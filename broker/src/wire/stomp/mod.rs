@@ -16,8 +16,6 @@ mod send;
 pub mod session;
 mod sink;
 mod subscribe;
-#[cfg(test)]
-mod tests;
 mod transaction;
 pub mod version;
 

@@ -1,0 +1,84 @@
+//! What the local broker asks of the mesh, answered by the node.
+
+use std::sync::Arc;
+
+use super::node::{Node, now};
+use crate::broker::matching::TopicRoute;
+use crate::broker::remote::{Remote, Wanted};
+use crate::mesh::event::Event;
+use crate::mesh::ids::Bid;
+use crate::model::{Kind, MessageView};
+use crate::queue::QueueCell;
+
+impl Remote for Node {
+    fn bid(&self) -> [u8; 16] {
+        self.bid.0
+    }
+
+    fn interest(&self, change: Wanted) {
+        let change = self
+            .local_consumers()
+            .change(&change.subscriber, change.is_new);
+        self.control(Event::Interest(vec![change]));
+    }
+
+    fn topic_interest(&self, name: &str, route: &mut TopicRoute) {
+        self.interest().topic_into(name, &self.routes.load(), route);
+    }
+
+    fn knows_queue(&self, name: &str) -> bool {
+        if self.interest().has_literal_queue(name) {
+            return true;
+        }
+        self.learned_count() > 0
+            && self
+                .replies()
+                .newest(Kind::Queue.code(), name, now(), |_| true)
+                .is_some()
+    }
+
+    fn has_reply_routes(&self) -> bool {
+        self.learned_count() > 0
+    }
+
+    fn reply_sids(&self, name: &str, sids: &mut Vec<u16>) {
+        let routes = self.routes.load();
+        let before = sids.len();
+        self.replies()
+            .visit(Kind::Topic.code(), name, now(), |bid| {
+                if let Some(site) = routes.site(bid)
+                    && !sids.contains(&site.sid.0)
+                {
+                    sids.push(site.sid.0);
+                }
+                true
+            });
+        if sids.len() > before {
+            sids.sort_unstable();
+        }
+    }
+
+    fn teach_own(&self, kind: Kind, name: &str) {
+        self.teach(kind, name, self.bid, None);
+    }
+
+    fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]) {
+        self.send_topic(view, sids);
+    }
+
+    fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool {
+        let routes = self.routes.load();
+        let Some(site) = routes.site(Bid(home)) else {
+            return false;
+        };
+        if view.kind == Kind::TempTopic {
+            self.send_topic(view, &[site.sid.0]);
+            return true;
+        }
+        self.transfer_to_home(Bid(home), view)
+    }
+
+    fn queue_waits(&self, cell: &Arc<QueueCell>) {
+        self.look_at(cell);
+    }
+}

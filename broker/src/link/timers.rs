@@ -1,0 +1,75 @@
+//! The node's clock: deadlines of the state machines, and what is shown from time to time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::node::{Node, now};
+use crate::mesh::core::Mesh;
+use crate::mesh::custody;
+use crate::mesh::event::Event;
+use crate::mesh::ids::Now;
+
+impl Node {
+    /// Runs timers until the end.
+    pub async fn run(self: Arc<Self>) {
+        let mut next_sweep = now();
+        loop {
+            let core_deadline = self.with_core(Mesh::deadline);
+            let custody_deadline = self.custody_lock().deadline();
+            let limbo_deadline = self.limbo().deadline();
+            let deadline = [
+                core_deadline,
+                Some(custody_deadline),
+                limbo_deadline,
+                Some(next_sweep),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(next_sweep);
+            let wait = deadline.since(now()).max(Duration::from_micros(200));
+            tokio::select! {
+                () = self.cancel.cancelled() => return,
+                () = self.tick.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            let present = now();
+            if core_deadline.is_some_and(|deadline| deadline <= present) {
+                self.control(Event::Tick);
+            }
+            if custody_deadline <= present {
+                self.custody(custody::Event::Tick);
+            }
+            self.expire_limbo(present);
+            if next_sweep <= present {
+                next_sweep = present.plus(Duration::from_millis(500));
+                self.windows().sweep(present);
+                self.links
+                    .load()
+                    .iter()
+                    .flatten()
+                    .for_each(|link| link.show());
+                self.show_states();
+            }
+        }
+    }
+
+    fn expire_limbo(&self, present: Now) {
+        let mut dropped = 0;
+        let mut limbo = self.limbo();
+        limbo.expire(present, |_| dropped += 1);
+        let waiting = limbo.len();
+        drop(limbo);
+        if dropped > 0 {
+            self.broker
+                .metrics
+                .mesh_dropped
+                .with_label_values(&["no_route"])
+                .inc_by(dropped);
+        }
+        self.broker
+            .metrics
+            .mesh_limbo_messages
+            .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,112 @@
+//! A login: verified, counted, and answered.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{Client, Shared, frame_limits};
+use crate::broker::Broker;
+use crate::broker::connections::{Connection, OpenGuard};
+use crate::broker::matching::MatchCache;
+use crate::broker::publish::Publisher;
+use crate::security::authn::LoginError;
+use crate::wire::stomp::session::Login;
+
+/// Verifies a login and tells the session what came of it.
+pub(super) async fn verify(
+    shared: &Shared,
+    client: &mut Client,
+    login: Login,
+    address: &str,
+    cancel: &CancellationToken,
+    guard: &mut OpenGuard,
+) {
+    let broker = &shared.broker;
+    let config = broker.config();
+    let user = config.users.users.iter().find(|user| {
+        user.name == login.login && user.state == crate::config::file::UserState::Active
+    });
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let limits = (
+        &config.limits.failure_delay,
+        config.limits.cache_ttl.duration(),
+    );
+    let outcome = shared
+        .authenticator
+        .verify(user, &login.login, &login.passcode, host, limits)
+        .await;
+    let identity = broker.rules().identity(&login.login).cloned();
+    let refused = match (&outcome, &identity) {
+        (Err(LoginError::Busy), _) => Some(LoginError::Busy.to_string()),
+        (Err(LoginError::Invalid), _) | (Ok(_), None) => {
+            broker.metrics.login_failures.inc();
+            tracing::info!(user = %login.login, address, "login failed");
+            Some(format!(
+                "User name [{}] or password is invalid.",
+                login.login
+            ))
+        }
+        (Ok(_), Some(identity)) => too_many(
+            broker,
+            &login,
+            identity.max_connections,
+            config.limits.connections_per_user,
+        ),
+    };
+    if let Some(text) = refused {
+        client.session.login_failed(&text, &mut client.sink);
+        return client.sink.finish_batch();
+    }
+    let (Ok(verifier), Some(identity)) = (outcome, identity) else {
+        return;
+    };
+    let id = client.sink.outbound.connection;
+    let connection = Arc::new(Connection {
+        id,
+        address: address.to_owned(),
+        protocol: client.session.version().text(),
+        client_id: login.client_id,
+        outbound: client.sink.outbound.clone(),
+        cancel: cancel.clone(),
+        identity: std::sync::Mutex::new(identity.clone()),
+        verifier: Some(verifier),
+        subscriptions: std::sync::Mutex::default(),
+    });
+    broker.connections.add(connection.clone());
+    client.sink.connection = Some(connection);
+    client.sink.publisher = Some(Publisher {
+        connection: id,
+        identity,
+        cache: MatchCache::default(),
+    });
+    guard.logged_in();
+    client
+        .decoder
+        .set_limits(frame_limits(&client.limits, true));
+    let site = &config.broker.site;
+    client.session.logged_in(
+        &format!("ID:{site}-{:x}-{id}", broker.epoch),
+        &mut client.sink,
+    );
+    client
+        .sink
+        .outbound
+        .set_beat_ms(client.session.heart_beat().send_ms / 2);
+    client.sink.finish_batch();
+    client.sink.outbound.wake();
+}
+
+fn too_many(broker: &Broker, login: &Login, own: u32, general: u32) -> Option<String> {
+    let limit = if own != 0 { own } else { general };
+    if limit != 0 && broker.connections.count_of(&login.login) >= limit as usize {
+        return Some(format!(
+            "User [{}] has {limit} connections, which is the limit",
+            login.login
+        ));
+    }
+    let client_id = login.client_id.as_deref()?;
+    broker
+        .connections
+        .has_client_id(client_id)
+        .then(|| format!("Broker: Client: {client_id} already connected"))
+}
