@@ -10,7 +10,7 @@ use crate::model::{Destination, Kind, Message, MessageView, ReplyTo, temporary};
 use crate::net::outbound::Append;
 use crate::net::subscriber::Subscriber;
 use crate::queue::state::DeadReason;
-use crate::queue::{Enqueued, QueueCell, Work};
+use crate::queue::{Enqueued, Forwarded, QueueCell, Work};
 use crate::security::{Identity, Verb};
 use crate::wire::stomp::encode::{self, Escaping, Presentation};
 
@@ -227,6 +227,12 @@ impl Broker {
             self.add_reply_route_sids(view.name, sids);
             if !sids.is_empty() {
                 self.forward_topic(view, sids);
+                let kind = if view.persistent {
+                    Forwarded::Reliable
+                } else {
+                    Forwarded::Droppable
+                };
+                work.forwarded = work.forwarded.max(kind);
             }
         });
     }

@@ -39,11 +39,19 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     /// Sends a message to a temporary destination of another broker; false when that broker cannot
     /// be reached.
     fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool;
+    /// True while the ring of a link is full: producers of what goes to other brokers wait (R10).
+    fn is_full(&self) -> bool;
     /// A queue has messages that no consumer here can take now.
     fn queue_waits(&self, cell: &Arc<QueueCell>);
 }
 
 impl Broker {
+    /// True while the ring of a link is full.
+    #[must_use]
+    pub fn is_link_full(&self) -> bool {
+        self.remote().is_some_and(|remote| remote.is_full())
+    }
+
     pub(super) fn bid(&self) -> [u8; 16] {
         self.presentation.home
     }

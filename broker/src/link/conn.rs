@@ -11,14 +11,18 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::mesh::event::Lane;
+use crate::mesh::event::{Lane, RingLevel};
 use crate::mesh::frame::{FrameType, encode_fwd, encode_lack};
 use crate::mesh::ids::{ClaimId, ConnId, LinkId, Now};
-use crate::mesh::ring::{Append, Inbound, Queued, Ring, Source};
+use crate::mesh::ring::{Append, Inbound, Level, Queued, Ring, Source};
 use crate::metrics::Metrics;
 
 /// Bytes handed to the socket at once.
 const BATCH: usize = 64 << 10;
+/// Without an acknowledgement for so long a link is blocked,
+const BLOCKED: Duration = Duration::from_secs(10);
+/// and for so long it is closed.
+const STALLED: Duration = Duration::from_secs(30);
 /// Below so much waiting control a connection has room (R1).
 const ROOM: usize = 256 << 10;
 
@@ -86,6 +90,8 @@ pub struct LinkData {
     /// The connection that carries data.
     conn: ArcSwapOption<Conn>,
     rtt_us: AtomicU64,
+    /// The level that control was told last.
+    told: Mutex<RingLevel>,
     /// What is counted.
     pub counters: LinkCounters,
 }
@@ -108,6 +114,7 @@ impl LinkData {
             ring: Mutex::new(Ring::new(cap, now)),
             conn: ArcSwapOption::empty(),
             rtt_us: AtomicU64::new(0),
+            told: Mutex::new(RingLevel::Free),
             counters: LinkCounters::new(metrics, name, peer),
         }
     }
@@ -156,6 +163,33 @@ impl LinkData {
             self.counters.link_full.inc();
         }
         outcome
+    }
+
+    /// How full the ring is, when that is news for control.
+    pub fn news(&self, now: Now) -> Option<RingLevel> {
+        let ring = self.ring();
+        let level = match ring.stalled_for(now) {
+            stalled if stalled >= STALLED => RingLevel::Stalled,
+            stalled if stalled >= BLOCKED => RingLevel::Blocked,
+            _ => match ring.level() {
+                Level::Free => RingLevel::Free,
+                Level::Throttled => RingLevel::High,
+                Level::Full => RingLevel::Full,
+            },
+        };
+        drop(ring);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_stuck = matches!(*told, RingLevel::Blocked | RingLevel::Stalled);
+        let is_stuck = matches!(level, RingLevel::Blocked | RingLevel::Stalled);
+        if *told == level {
+            return None;
+        }
+        *told = level;
+        Some(if was_stuck && !is_stuck {
+            RingLevel::Moving
+        } else {
+            level
+        })
     }
 
     /// Brings the gauges up to date.

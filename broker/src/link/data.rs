@@ -162,8 +162,18 @@ impl Node {
         });
         let current = self.routes.load();
         if current.generation() > routes.generation() {
-            // The map moved on meanwhile: what was parked by the old one is tried again.
+            // The map moved on meanwhile: what was placed by the old one is tried again.
+            self.rescue();
             self.retry_limbo_again(&current);
+        }
+    }
+
+    /// Takes frames out of rings whose connection went away while they were on their way in.
+    fn rescue(&self) {
+        for link in self.links.load().iter().flatten() {
+            if link.conn().is_none() && !link.ring().is_empty() {
+                self.resplit(link);
+            }
         }
     }
 

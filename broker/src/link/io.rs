@@ -221,6 +221,7 @@ async fn read<R: AsyncRead + Unpin>(node: &Node, conn: &Conn, mut reader: R) -> 
             Err(_) => return CloseCause::Reset,
         }
         if let Err(error) = reading.handle(node, conn) {
+            tracing::warn!(%error, "a link broke the protocol");
             node.control(Event::Broken {
                 conn: conn.id,
                 error,

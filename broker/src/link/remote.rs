@@ -7,6 +7,7 @@ use crate::broker::matching::TopicRoute;
 use crate::broker::remote::{Remote, Wanted};
 use crate::mesh::event::Event;
 use crate::mesh::ids::Bid;
+use crate::mesh::ring::Level;
 use crate::model::{Kind, MessageView};
 use crate::queue::QueueCell;
 
@@ -76,6 +77,14 @@ impl Remote for Node {
             return true;
         }
         self.transfer_to_home(Bid(home), view)
+    }
+
+    fn is_full(&self) -> bool {
+        let links = self.links.load();
+        links
+            .iter()
+            .flatten()
+            .any(|link| link.ring().level() == Level::Full)
     }
 
     fn queue_waits(&self, cell: &Arc<QueueCell>) {

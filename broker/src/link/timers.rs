@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::conn::LinkData;
 use super::node::{Node, now};
 use crate::mesh::core::Mesh;
 use crate::mesh::custody;
@@ -49,7 +50,22 @@ impl Node {
                     .iter()
                     .flatten()
                     .for_each(|link| link.show());
+                self.tell_levels(present);
                 self.show_states();
+            }
+        }
+    }
+
+    fn tell_levels(&self, present: Now) {
+        let pending = |link: &Arc<LinkData>| (link.id, link.ring().len() as u64);
+        let pending = self.links.load().iter().flatten().map(pending).collect();
+        self.control(Event::Pending(pending));
+        for link in self.links.load().iter().flatten() {
+            if let Some(level) = link.news(present) {
+                self.control(Event::Ring {
+                    link: link.id,
+                    level,
+                });
             }
         }
     }

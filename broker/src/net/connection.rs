@@ -19,7 +19,7 @@ use crate::broker::Broker;
 use crate::broker::connections::OpenGuard;
 use crate::clock;
 use crate::config::valid::Limits;
-use crate::queue::Work;
+use crate::queue::{Forwarded, Work};
 use crate::security::authn::Authenticator;
 use crate::wire::stomp::session::{Settings, Time};
 use crate::wire::stomp::{Decoded, Decoder, Session, Sink, frame};
@@ -33,6 +33,9 @@ const RETRY: Duration = Duration::from_millis(5);
 /// How long a producer that has unacknowledged messages itself waits for a full queue: its
 /// acknowledgements stand behind the message it waits with.
 const OWN_DEADLOCK: Duration = Duration::from_secs(1);
+
+/// How long a full ring holds producers of what it may drop.
+const FULL_HOLD: Duration = Duration::from_secs(1);
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 10]);
@@ -224,6 +227,10 @@ async fn follow_up(
     loop {
         if let Some(login) = client.sink.pending_login.take() {
             verify(shared, client, login, address, cancel, guard).await;
+        } else if client.sink.work.forwarded != Forwarded::Nothing {
+            if !wait_for_links(client, cancel).await {
+                return false;
+            }
         } else if !client.sink.held.is_empty() {
             if !wait_for_room(client, cancel).await {
                 return false;
@@ -234,6 +241,21 @@ async fn follow_up(
         // Frames that arrived behind the login or the full queue.
         client.handle(&[]);
     }
+}
+
+/// Holds a producer while the ring of a link is full: for good where its messages must not be
+/// dropped, for a second otherwise. Rule: R10. False when the connection ends.
+async fn wait_for_links(client: &mut Client, cancel: &CancellationToken) -> bool {
+    let since = Instant::now();
+    let forwarded = std::mem::take(&mut client.sink.work.forwarded);
+    while client.sink.broker.is_link_full()
+        && (forwarded == Forwarded::Reliable || since.elapsed() < FULL_HOLD)
+    {
+        if timeout(RETRY, cancel.cancelled()).await.is_ok() {
+            return false;
+        }
+    }
+    true
 }
 
 async fn wait_for_room(client: &mut Client, cancel: &CancellationToken) -> bool {

@@ -22,6 +22,20 @@ pub struct Work {
     pub waiting: Vec<Arc<QueueCell>>,
     /// Messages of mode `auto` that were written and are done with.
     pub written: Vec<AutoAck>,
+    /// Something went to other brokers: its producer waits while a ring is full (R10).
+    pub forwarded: Forwarded,
+}
+
+/// What went to other brokers since somebody looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Forwarded {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Messages that a full ring may drop after a second.
+    Droppable,
+    /// Messages that a full ring must not drop.
+    Reliable,
 }
 
 impl Work {

@@ -12,4 +12,4 @@ pub mod state;
 mod tests;
 mod types;
 
-pub use cell::{Enqueued, QueueCell, Work};
+pub use cell::{Enqueued, Forwarded, QueueCell, Work};

@@ -18,7 +18,7 @@ use crate::client::target;
 Examples:
   causeway pub stomp://127.0.0.1:61613 topic/news hello --user amq --from deploy/examples/countries.yaml
   causeway pub stomp://127.0.0.1:61613 queue/orders --file order.json --header priority:9 --receipt -u amq
-  causeway pub stomp://127.0.0.1:61613 queue/echo 'number {n}' --count 10 --reply -u amq
+  causeway pub stomp://127.0.0.1:61613 queue/echo 'hello' --count 10 --reply -u amq
   date | causeway pub stomps://127.0.0.1:61614 queue/times --file - -u amq")]
 pub struct Args {
     /// Where to connect and as whom.
@@ -27,7 +27,7 @@ pub struct Args {
     /// queue/NAME or topic/NAME.
     #[arg(value_name = "DEST", value_parser = target::destination)]
     pub destination: String,
-    /// The body; {n} is the number of the message where there are several.
+    /// The body; the letter n in braces stands for the number of the message where there are several.
     #[arg(value_name = "BODY", conflicts_with = "file")]
     pub body: Option<String>,
     /// Take the body from a file; `-` is standard input.

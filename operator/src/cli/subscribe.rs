@@ -16,7 +16,7 @@ use crate::client::target;
 #[command(after_help = "\
 Examples:
   causeway sub stomp://127.0.0.1:61613 'topic/mcollective.>' --user amq --from deploy/examples/countries.yaml
-  causeway sub stomp://127.0.0.1:61613 queue/orders --selector \"priority > 5\" --count 1 --headers -u amq
+  causeway sub stomp://127.0.0.1:61613 queue/orders --selector \"JMSPriority > 5\" --count 1 --headers -u amq
   causeway sub stomp://127.0.0.1:61613 queue/echo --echo -u amq
 
 Ends with 1 if --timeout is over before --count messages came.")]
@@ -33,7 +33,7 @@ pub struct Args {
     /// Who acknowledges: the broker by itself, or this command after each message is printed.
     #[arg(long, value_enum, default_value_t)]
     pub ack: Ack,
-    /// Return every message instead of acknowledging it; needs an --ack other than auto.
+    /// Refuse every message instead of acknowledging it: it becomes a dead letter, or is dropped where it is not persistent. Needs --ack client or client-individual
     #[arg(long)]
     pub nack: bool,
     /// A further header of the subscription; may be given more than once.

@@ -164,7 +164,11 @@ fn links(view: &StatusView) -> String {
             link.reason.clone(),
             link.rtt_ms
                 .map_or("-".to_owned(), |rtt| format!("{rtt:.1} ms")),
-            link.cost.to_string(),
+            if link.cost == 0 {
+                "-".to_owned()
+            } else {
+                link.cost.to_string()
+            },
         ]
     };
     let head = ["LINK", "SEEN FROM", "TO", "STATE", "REASON", "RTT", "COST"];

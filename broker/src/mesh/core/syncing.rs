@@ -2,7 +2,7 @@
 
 use super::{Mesh, encoded, send};
 use crate::mesh::event::{Action, Actions, Counter, Lane};
-use crate::mesh::frame::{FrameType, encode_synced};
+use crate::mesh::frame::{FrameType, Phase, encode_synced};
 use crate::mesh::ids::{Bid, ClaimId, ConnId, LinkId, Now};
 use crate::mesh::lsdb::hash_of;
 use crate::mesh::messages::{
@@ -139,14 +139,25 @@ impl Mesh {
         send(conn, FrameType::Req, &req, out);
     }
 
+    /// Signs of life overtake what is queued, but not before the connection is up: the ACCEPT ahead
+    /// of them must arrive first.
+    fn life_lane(&self, conn: ConnId) -> Lane {
+        if self.phase(conn) == Some(Phase::Up) {
+            Lane::Urgent
+        } else {
+            Lane::Ordered
+        }
+    }
+
     pub(super) fn ping(&mut self, conn: ConnId, ping: Ping, out: &mut Actions) {
+        let lane = self.life_lane(conn);
         if let Some(session) = self.sessions.get_mut(&conn) {
             session.announced(ping.interval_ms);
             let frame = encoded(FrameType::Pong, &Pong { id: ping.id });
             out.push(Action::Send {
                 conn,
                 frame,
-                lane: Lane::Urgent,
+                lane,
                 replaces: None,
             });
         }
@@ -171,6 +182,7 @@ impl Mesh {
     pub(super) fn ping_now(&mut self, conn: ConnId, now: Now, out: &mut Actions) {
         let link = self.sessions.get(&conn).and_then(|session| session.link);
         let interval = self.heartbeat(link);
+        let lane = self.life_lane(conn);
         let Some(session) = self.sessions.get_mut(&conn) else {
             return;
         };
@@ -186,7 +198,7 @@ impl Mesh {
         out.push(Action::Send {
             conn,
             frame,
-            lane: Lane::Urgent,
+            lane,
             replaces: None,
         });
     }

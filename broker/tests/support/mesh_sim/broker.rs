@@ -1,0 +1,313 @@
+//! One broker as the driver of links runs it: the same calls in the same order as `link::node` and
+//! `link::data`, with the clock of the simulator. Queues of bytes and rings are the driver's own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use causeway_broker::link::conn::{Conn, LinkData};
+use causeway_broker::link::interest::RemoteInterest;
+use causeway_broker::mesh::config::{Claim, MeshConfig};
+use causeway_broker::mesh::core::Mesh;
+use causeway_broker::mesh::event::{Action, Actions, Counter, Event, Lane};
+use causeway_broker::mesh::frame::{FrameType, Header};
+use causeway_broker::mesh::ids::{ConnId, Epoch, LinkId, Now};
+use causeway_broker::mesh::interest::{Demand, LocalChange};
+use causeway_broker::mesh::limbo::Limbo;
+use causeway_broker::mesh::messages::Kind;
+use causeway_broker::mesh::routes::Routes;
+use causeway_broker::mesh::window::Windows;
+use causeway_broker::metrics::Metrics;
+
+use super::data::number_in;
+use super::oracle::Note;
+use super::streams::Serving;
+use super::world::{Task, World};
+
+/// Bytes of one ring.
+const RING: usize = 4 << 20;
+/// How long a frame stays in limbo.
+const LIMBO_TIME: Duration = Duration::from_secs(2);
+
+/// A frame's place behind control: connection, and map and interest frames queued before it.
+type Barrier = (ConnId, u64);
+/// What a frame is called: origin, epoch, number.
+pub type FrameKey = (u16, u64, u64);
+
+/// A link of a broker.
+#[derive(Debug)]
+pub struct LinkSide {
+    /// The driver's own part.
+    pub data: Arc<LinkData>,
+    /// The broker at the other end.
+    pub peer: usize,
+    /// What was queued before each waiting frame (I9).
+    pub barriers: BTreeMap<FrameKey, Barrier>,
+}
+
+/// One process of a broker.
+#[derive(Debug)]
+pub struct Broker {
+    /// Which process of the site this is.
+    pub life: u32,
+    /// Its control plane.
+    pub mesh: Mesh,
+    /// Its links by index.
+    pub links: Vec<LinkSide>,
+    /// Open connections, as control sees them.
+    pub conns: BTreeMap<ConnId, Arc<Conn>>,
+    /// Streams that are read and written.
+    pub serving: BTreeMap<ConnId, Serving>,
+    /// The routes in force.
+    pub routes: Arc<Routes>,
+    /// What others want.
+    pub interest: RemoteInterest,
+    /// When the timer is set to.
+    pub timer: Option<Now>,
+    /// What waits for a route.
+    pub limbo: Limbo,
+    /// The duplicate windows.
+    pub windows: Windows,
+    /// Number of the last frame of its own.
+    pub next_seq: u64,
+    next_sweep: Now,
+    has_pending_interest: bool,
+    local: BTreeMap<&'static str, u32>,
+}
+
+impl Broker {
+    /// A process that starts.
+    pub fn new(
+        config: &MeshConfig,
+        peers: &[usize],
+        claim: Claim,
+        life: u32,
+        seed: u64,
+        now: Now,
+    ) -> Self {
+        let mesh = Mesh::new(config, claim, Epoch(100 + u64::from(life)), seed);
+        let metrics = Metrics::new();
+        let links = config.links.iter().zip(peers).map(|(link, peer)| {
+            let id = mesh.link(&link.name).unwrap_or_default();
+            LinkSide {
+                data: Arc::new(LinkData::new(
+                    id, &link.name, &link.peer, RING, &metrics, now,
+                )),
+                peer: *peer,
+                barriers: BTreeMap::new(),
+            }
+        });
+        Self {
+            life,
+            links: links.collect(),
+            routes: mesh.routes(),
+            mesh,
+            conns: BTreeMap::new(),
+            serving: BTreeMap::new(),
+            interest: RemoteInterest::default(),
+            timer: None,
+            limbo: Limbo::new(8 << 20, LIMBO_TIME),
+            windows: Windows::new(Duration::from_secs(60), 16 << 20),
+            next_seq: 0,
+            next_sweep: now,
+            has_pending_interest: false,
+            local: BTreeMap::new(),
+        }
+    }
+
+    /// When something is due.
+    pub fn deadline(&self) -> Now {
+        [self.mesh.deadline(), self.limbo.deadline()]
+            .into_iter()
+            .flatten()
+            .fold(self.next_sweep, Now::min)
+    }
+
+    /// The link whose data a connection carries.
+    pub fn link_over(&self, conn: ConnId) -> Option<LinkId> {
+        let link = self
+            .links
+            .iter()
+            .find(|link| link.data.conn().is_some_and(|own| own.id == conn))?;
+        Some(link.data.id)
+    }
+}
+
+fn is_map_or_interest(frame: &[u8]) -> bool {
+    Header::decode(frame)
+        .and_then(|header| FrameType::from_code(header.code))
+        .is_some_and(|kind| matches!(kind, FrameType::Lsa | FrameType::Int | FrameType::IntSnap))
+}
+
+impl World {
+    /// Tells the control plane of a broker, and does what it asks for.
+    pub fn control(&mut self, at: usize, event: Event) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        let mut actions = Actions::new();
+        broker.mesh.handle(event, now, &mut actions);
+        broker.has_pending_interest = broker.mesh.has_pending_interest();
+        let late = self.carry_out(at, actions);
+        self.carry_out_late(at, late);
+        self.set_timer(at);
+    }
+
+    /// Issues interest that is gathered but not said yet.
+    pub fn issue_interest(&mut self, at: usize) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        if !std::mem::take(&mut broker.has_pending_interest) {
+            return;
+        }
+        let mut actions = Actions::new();
+        broker.mesh.flush_interest(now, &mut actions);
+        let late = self.carry_out(at, actions);
+        self.carry_out_late(at, late);
+    }
+
+    fn carry_out(&mut self, at: usize, actions: Actions) -> Actions {
+        let now = self.clock.now();
+        let mut late = Actions::new();
+        for action in actions {
+            let Some(broker) = self.brokers[at].as_mut() else {
+                break;
+            };
+            match action {
+                Action::Dial { link, address } => self.dial(at, link, &address.host),
+                Action::Send {
+                    conn,
+                    frame,
+                    lane,
+                    replaces,
+                } => {
+                    if let Some(open) = broker.conns.get(&conn) {
+                        let counts = lane == Lane::Ordered && is_map_or_interest(&frame);
+                        if let Some(serving) = broker.serving.get_mut(&conn)
+                            && counts
+                        {
+                            serving.queue(replaces);
+                        }
+                        open.send(frame, lane, replaces);
+                        self.wake(at, conn);
+                    }
+                }
+                Action::Close { conn, last } => {
+                    if let Some(open) = broker.conns.remove(&conn) {
+                        open.close(last);
+                        self.wake(at, conn);
+                    }
+                }
+                Action::AskRoom(conn) => {
+                    if let Some(open) = broker.conns.get(&conn) {
+                        open.ask_room();
+                        self.wake(at, conn);
+                    }
+                }
+                Action::LinkUp { link, conn, .. } => {
+                    if let (Some(side), Some(open)) = (
+                        broker.links.get(link.index()),
+                        broker.conns.get(&conn).cloned(),
+                    ) {
+                        open.carry(&side.data);
+                        side.data.set_conn(Some(open));
+                        self.oracle.note(now, Note::LinkUp { at, link: link.0 });
+                        self.wake(at, conn);
+                    }
+                }
+                Action::Publish(routes) => {
+                    broker.routes = routes.clone();
+                    let reached = routes.sites().iter().filter(|s| s.way.is_some()).count();
+                    self.oracle.note(now, Note::Routes { at, reached });
+                    late.push(Action::Publish(routes));
+                }
+                Action::Count(Counter::RoundTripMicros(link), by) => {
+                    if let Some(side) = broker.links.get(link.index()) {
+                        side.data.note_rtt(by);
+                    }
+                }
+                Action::Log(_) | Action::Count(..) | Action::Epoch(_) => {}
+                other => late.push(other),
+            }
+        }
+        late
+    }
+
+    fn carry_out_late(&mut self, at: usize, actions: Actions) {
+        for action in actions {
+            match action {
+                Action::Publish(routes) => self.retry_limbo(at, &routes),
+                Action::Resplit(link) => self.resplit(at, link),
+                Action::Entries(changes) => {
+                    if let Some(broker) = self.brokers[at].as_mut() {
+                        broker.interest.apply(changes);
+                    }
+                }
+                Action::Route { to, body } => self.send_control(at, to, body),
+                _ => {}
+            }
+        }
+    }
+
+    /// The timer of a broker rang.
+    pub fn timer(&mut self, at: usize) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        broker.timer = None;
+        if broker.mesh.deadline().is_some_and(|due| due <= now) {
+            self.control(at, Event::Tick);
+        }
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        let mut dropped = Vec::new();
+        broker.limbo.expire(now, |frame| dropped.push(frame));
+        if broker.next_sweep <= now {
+            broker.next_sweep = now.plus(Duration::from_millis(500));
+            broker.windows.sweep(now);
+        }
+        for frame in dropped {
+            self.lost(at, &frame);
+            if let Some(message) = number_in(&frame)
+                && self.oracle.wandered.contains(&message)
+            {
+                self.oracle.stranded.insert(message);
+            }
+        }
+        self.set_timer(at);
+    }
+
+    /// Sets the timer of a broker to what is due first.
+    pub fn set_timer(&mut self, at: usize) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        let due = broker.deadline().max(now.plus(Duration::from_micros(200)));
+        if broker.timer.is_none_or(|timer| due < timer) {
+            broker.timer = Some(due);
+            let life = broker.life;
+            self.clock.at(due, Task::Timer { at, life });
+        }
+    }
+
+    /// A local consumer came or went.
+    pub fn local_interest(&mut self, at: usize, filter: &'static str, comes: bool) {
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        let count = broker.local.entry(filter).or_default();
+        *count = if comes { *count + 1 } else { *count - 1 };
+        let change = LocalChange {
+            kind: Kind::Topic,
+            filter: Arc::from(filter),
+            demand: (*count > 0).then(|| Demand::of(*count)),
+        };
+        self.control(at, Event::Interest(vec![change]));
+    }
+}

@@ -1,0 +1,324 @@
+//! Messages in a broker, as `link::data` moves them: published, split, appended, parked, received,
+//! delivered, split again.
+
+use std::collections::BTreeSet;
+
+use bytes::{BufMut, BytesMut};
+use causeway_broker::broker::matching::TopicRoute;
+use causeway_broker::mesh::event::Event;
+use causeway_broker::mesh::forward::{self, DSet, Local, Onward, Received, Routes as _, Split};
+use causeway_broker::mesh::frame::{FwdFrame, PayloadKind, TF_PERSISTENT, TF_RELIABLE, TailHead};
+use causeway_broker::mesh::ids::{Bid, LinkId, Now, Sid};
+use causeway_broker::mesh::limbo::Parked;
+use causeway_broker::mesh::messages::{Body, Unicast};
+use causeway_broker::mesh::ring::{Append, Queued, Source};
+use causeway_broker::mesh::routes::Routes;
+use prost::Message as _;
+
+use super::broker::FrameKey;
+use super::oracle::Note;
+use super::world::{Sabotage, World};
+
+/// Overflow area of a broker.
+const OVERFLOW: usize = 4 << 20;
+/// Frames of other brokers.
+const TRANSIT: Source = Source::Transit {
+    overflow_room: OVERFLOW,
+};
+
+/// The number in a message's payload.
+pub fn number_of(frame: &FwdFrame) -> Option<u64> {
+    let payload = frame.payload();
+    if frame.tail_head.kind != PayloadKind::Topic {
+        return None;
+    }
+    Some(u64::from_be_bytes(payload.get(..8)?.try_into().ok()?))
+}
+
+/// The number of the message that a frame carries.
+pub fn number_in(queued: &Queued) -> Option<u64> {
+    if queued.tail_head.kind != PayloadKind::Topic {
+        return None;
+    }
+    let bytes = queued.tail.get(32..40)?.try_into().ok()?;
+    Some(u64::from_be_bytes(bytes))
+}
+
+fn key_of(queued: &Queued) -> FrameKey {
+    let head = &queued.tail_head;
+    (head.origin.0, head.epoch.0, head.seq)
+}
+
+impl World {
+    fn tail_head(&mut self, at: usize, kind: PayloadKind, flags: u16) -> Option<TailHead> {
+        let broker = self.brokers[at].as_mut()?;
+        broker.next_seq += 1;
+        Some(TailHead {
+            origin: broker.routes.own(),
+            class: 0,
+            kind,
+            label: 0,
+            flags,
+            epoch: broker.routes.epoch(),
+            seq: broker.next_seq,
+            ttl_ms: 0,
+            payload_len: 0,
+        })
+    }
+
+    /// A client publishes a message: its local subscribers first, then other brokers.
+    pub fn publish(&mut self, at: usize, topic: &'static str, len: usize, is_owed: bool) {
+        let now = self.clock.now();
+        if self.brokers[at].is_none() {
+            return;
+        }
+        let number = self.oracle.publish(at, topic, is_owed, now);
+        self.oracle.deliver(number, at, now);
+        let Some(broker) = self.brokers[at].as_ref() else {
+            return;
+        };
+        let mut route = TopicRoute::default();
+        broker
+            .interest
+            .topic_into(topic, &broker.routes, &mut route);
+        self.issue_interest(at);
+        let Some(broker) = self.brokers[at].as_ref() else {
+            return;
+        };
+        let routes = broker.routes.clone();
+        let mut dset = DSet::new();
+        for sid in route.remote.iter().filter(|sid| **sid != routes.own().0) {
+            dset.insert(Sid(*sid));
+        }
+        if dset.is_empty() {
+            return;
+        }
+        let flags = [0, TF_PERSISTENT | TF_RELIABLE][usize::from(number.is_multiple_of(2))];
+        let Some(head) = self.tail_head(at, PayloadKind::Topic, flags) else {
+            return;
+        };
+        let mut payload = BytesMut::with_capacity(8 + len);
+        payload.put_u64(number);
+        payload.put_bytes(0x5a, len);
+        let tail = head.with_payload(&[&payload]);
+        self.place(
+            at,
+            &routes,
+            Queued::own(dset, head, tail, now),
+            Source::Client,
+        );
+    }
+
+    /// Says something to another broker.
+    pub fn send_control(&mut self, at: usize, to: Bid, body: Body) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_ref() else {
+            return;
+        };
+        let routes = broker.routes.clone();
+        let Some(site) = routes.site(to).filter(|site| site.way.is_some()) else {
+            return;
+        };
+        let unicast = Unicast {
+            to: to.0.to_vec(),
+            from: routes.bid().0.to_vec(),
+            body: Some(body),
+        };
+        let Some(head) = self.tail_head(at, PayloadKind::Control, 0) else {
+            return;
+        };
+        let tail = head.with_payload(&[&unicast.encode_to_vec()]);
+        let frame = Queued::own(DSet::of(site.sid), head, tail, now);
+        self.place(at, &routes, frame, Source::Control);
+    }
+
+    fn place(&mut self, at: usize, routes: &Routes, frame: Queued, source: Source) {
+        let now = self.clock.now();
+        let mut split = Split::default();
+        forward::split(routes, &frame.tail_head, &frame.dset, &mut split);
+        self.check_split(at, &frame, &split);
+        for (link, dset) in split.parts() {
+            self.append(at, *link, frame.with_dset(dset.clone()), source);
+        }
+        if !split.rest().is_empty() {
+            self.park(at, frame.with_dset(split.rest().clone()), now);
+        }
+    }
+
+    /// I4: the parts are disjoint and together what was split.
+    fn check_split(&mut self, at: usize, frame: &Queued, split: &Split) {
+        let mut seen = BTreeSet::new();
+        let parts = split.parts().iter().map(|(_, dset)| dset);
+        for sid in parts.chain([split.rest()]).flat_map(DSet::iter) {
+            if !seen.insert(sid) || !frame.dset.contains(sid) {
+                let what = format!("site {sid:?} twice or too much in a split at {at}");
+                self.oracle.fail("I4", number_in(frame), what);
+            }
+        }
+        if seen.len() != frame.dset.len() {
+            let what = format!("a split at {at} forgets sites");
+            self.oracle.fail("I4", number_in(frame), what);
+        }
+    }
+
+    fn append(&mut self, at: usize, link: LinkId, frame: Queued, source: Source) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        let Some(side) = broker.links.get_mut(link.index()) else {
+            return self.park(at, frame, now);
+        };
+        let conn = side.data.conn().map(|conn| conn.id);
+        let queued = conn.and_then(|conn| Some((conn, broker.serving.get(&conn)?.queued)));
+        match queued {
+            Some(barrier) => drop(side.barriers.insert(key_of(&frame), barrier)),
+            None => drop(side.barriers.remove(&key_of(&frame))),
+        }
+        if side.data.append(frame.clone(), source, now) != Append::Placed {
+            self.lost(at, &frame);
+        } else if let Some(conn) = conn {
+            self.wake(at, conn);
+        }
+    }
+
+    /// Writes down that a copy is gone.
+    pub fn lost(&mut self, at: usize, frame: &Queued) {
+        if let Some(message) = number_in(frame) {
+            self.oracle
+                .note(self.clock.now(), Note::Lost { message, at });
+        }
+    }
+
+    fn park(&mut self, at: usize, frame: Queued, now: Now) {
+        if let Some(message) = number_in(&frame) {
+            self.oracle.note(now, Note::Parked { message, at });
+        }
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        if !broker.limbo.park(frame.clone(), now) {
+            self.lost(at, &frame);
+        }
+        self.set_timer(at);
+    }
+
+    /// Tries what waits in limbo with the routes that are new.
+    pub fn retry_limbo(&mut self, at: usize, routes: &Routes) {
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        for waiting in broker.limbo.take(routes.generation()) {
+            let Parked { frame, since } = waiting;
+            let mut split = Split::default();
+            forward::split(routes, &frame.tail_head, &frame.dset, &mut split);
+            self.check_split(at, &frame, &split);
+            for (link, dset) in split.parts() {
+                self.append(at, *link, frame.with_dset(dset.clone()), TRANSIT);
+            }
+            if !split.rest().is_empty() {
+                let frame = frame.with_dset(split.rest().clone());
+                let again = Parked {
+                    frame: frame.clone(),
+                    since,
+                };
+                let is_kept = self.brokers[at]
+                    .as_mut()
+                    .is_some_and(|broker| broker.limbo.park_again(again));
+                if !is_kept {
+                    self.lost(at, &frame);
+                }
+            }
+        }
+    }
+
+    /// A link's connection is gone: its frames take other ways.
+    pub fn resplit(&mut self, at: usize, link: LinkId) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        let routes = broker.routes.clone();
+        let Some(side) = broker.links.get_mut(link.index()) else {
+            return;
+        };
+        side.data.set_conn(None);
+        side.barriers.clear();
+        let frames: Vec<Queued> = side.data.ring().die(now).collect();
+        self.oracle.note(now, Note::LinkDown { at, link: link.0 });
+        for mut frame in frames {
+            frame.is_marked &= self.sabotage != Some(Sabotage::Mark);
+            if let Some(message) = number_in(&frame) {
+                self.oracle.message(message).is_marked |= frame.is_marked;
+                self.oracle.note(now, Note::Resplit { message, at });
+            }
+            if frame.is_over(now).is_some() || self.sabotage == Some(Sabotage::Resplit) {
+                self.lost(at, &frame);
+            } else {
+                self.place(at, &routes, frame, TRANSIT);
+            }
+        }
+    }
+
+    /// A frame arrived over a link.
+    pub fn on_fwd(&mut self, at: usize, link: LinkId, mut frame: FwdFrame) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_mut() else {
+            return;
+        };
+        let routes = broker.routes.clone();
+        let Some(side) = broker.links.get(link.index()) else {
+            return;
+        };
+        let (before, rtt) = (frame.dset.clone(), side.data.rtt());
+        let received = forward::receive(&*routes, &mut broker.windows, &mut frame, rtt, now);
+        if let Some(message) = number_of(&frame) {
+            self.oracle.note(now, Note::Received { message, at });
+            if before.contains(routes.own()) {
+                self.oracle.arrived(message, at, frame.head.is_marked);
+            }
+        }
+        let Received::Handle { local, onward } = received else {
+            return self.lost(at, &Queued::part(&frame, before, now));
+        };
+        match local {
+            Local::Deliver => self.deliver(at, &frame),
+            Local::Duplicate if self.sabotage == Some(Sabotage::Window) => self.deliver(at, &frame),
+            Local::Duplicate => {
+                if let Some(message) = number_of(&frame) {
+                    self.oracle.note(now, Note::Duplicate { message, at });
+                }
+            }
+            Local::No => {}
+        }
+        match onward {
+            Onward::Done => {}
+            Onward::Split => {
+                let part = Queued::part(&frame, frame.dset.clone(), now);
+                if part.hops > routes.hop_bound() {
+                    let what = format!("{} hops at {at}", part.hops);
+                    self.oracle.fail("I6", number_of(&frame), what);
+                }
+                self.issue_interest(at);
+                self.place(at, &routes, part, TRANSIT);
+            }
+            Onward::Park => {
+                self.oracle.wandered.extend(number_of(&frame));
+                self.park(at, Queued::part(&frame, frame.dset.clone(), now), now);
+            }
+        }
+    }
+
+    fn deliver(&mut self, at: usize, frame: &FwdFrame) {
+        if let Some(number) = number_of(frame) {
+            return self.oracle.deliver(number, at, self.clock.now());
+        }
+        let Ok(unicast) = Unicast::decode(&frame.payload()[..]) else {
+            let what = "routed control does not decode".to_owned();
+            return self.oracle.fail("control", None, what);
+        };
+        if let (Some(from), Some(body)) = (Bid::from_slice(&unicast.from), unicast.body) {
+            self.control(at, Event::Routed { from, body });
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! A run: a network comes up, works in peace, suffers, heals, and works in peace again.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use causeway_broker::broker::matching::TopicRoute;
+use causeway_broker::mesh::forward::Routes as _;
+use causeway_broker::mesh::ids::{Bid, Epoch, Sid};
+use causeway_broker::mesh::session::LinkState;
+
+use super::faults::Fault;
+use super::topology::{Shape, below, distances};
+use super::world::{Sabotage, Task, World};
+
+/// Destinations of a run.
+const TOPICS: [&str; 6] = ["a.x", "a.y", "a.b.x", "b.x", "c", "d.e.f.g"];
+/// What subscribers ask for.
+const FILTERS: [&str; 8] = ["a.x", "a.*", "a.>", "b.>", "*.x", "c", "d.e.*.g", ">"];
+/// Published in each time of peace.
+const IN_PEACE: usize = 70;
+/// Published while faults are on.
+const IN_TROUBLE: usize = 120;
+/// Faults at least.
+const FAULTS: usize = 3;
+/// A network is itself again at most so long after the last fault.
+const HEALED: Duration = Duration::from_secs(90);
+
+/// What goes wrong in a run, and what is owed meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Anything at any time: nothing doubled meanwhile, everything right afterwards.
+    Any,
+    /// One link after the other in a network that stays connected: nothing lost, nothing doubled.
+    OneLink,
+    /// The two halves are apart: each serves its own subscribers.
+    Halves,
+}
+
+/// A kind of run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scenario {
+    /// Its name in `CAUSEWAY_SIM`.
+    pub name: &'static str,
+    /// Its topology.
+    pub shape: Shape,
+    /// Its faults.
+    pub trouble: Trouble,
+}
+
+const fn scenario(name: &'static str, shape: Shape, trouble: Trouble) -> Scenario {
+    Scenario {
+        name,
+        shape,
+        trouble,
+    }
+}
+
+/// All kinds of runs.
+pub const SCENARIOS: [Scenario; 11] = [
+    scenario("chain", Shape::Chain, Trouble::Any),
+    scenario("ring", Shape::Ring, Trouble::Any),
+    scenario("star", Shape::Star, Trouble::Any),
+    scenario("mesh", Shape::Mesh, Trouble::Any),
+    scenario("countries", Shape::Countries, Trouble::Any),
+    scenario("regular", Shape::Regular, Trouble::Any),
+    scenario("one-ring", Shape::Ring, Trouble::OneLink),
+    scenario("one-mesh", Shape::Mesh, Trouble::OneLink),
+    scenario("one-countries", Shape::Countries, Trouble::OneLink),
+    scenario("one-regular", Shape::Regular, Trouble::OneLink),
+    scenario("halves", Shape::Countries, Trouble::Halves),
+];
+
+/// One run.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Its kind.
+    pub scenario: Scenario,
+    /// Brokers.
+    pub brokers: usize,
+    /// Decides everything else.
+    pub seed: u64,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}:{}:{:#x}",
+            self.scenario.name, self.brokers, self.seed
+        )
+    }
+}
+
+impl Run {
+    /// Reads `<scenario>:<brokers>:<seed>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':');
+        let name = parts.next()?;
+        let scenario = *SCENARIOS.iter().find(|one| one.name == name)?;
+        let brokers = parts.next()?.parse().ok()?;
+        let seed = parts.next()?;
+        let seed = match seed.strip_prefix("0x") {
+            Some(hex) => u64::from_str_radix(hex, 16).ok()?,
+            None => seed.parse().ok()?,
+        };
+        Some(Self {
+            scenario,
+            brokers,
+            seed,
+        })
+    }
+
+    /// Runs it to its end, or to the first broken invariant.
+    pub fn execute(&self) -> World {
+        self.execute_without(None)
+    }
+
+    /// The same, with a rule left out.
+    pub fn execute_without(&self, sabotage: Option<Sabotage>) -> World {
+        let mut world = World::new(self.scenario.shape, self.brokers, self.seed);
+        world.sabotage = sabotage;
+        for at in 0..self.brokers {
+            world.start(at);
+            for filter in world.first_filters(at) {
+                let time = world.work_random.up_to(Duration::from_millis(800));
+                let stay = None;
+                world.clock.after(time, Task::Come { at, filter, stay });
+            }
+        }
+        world.run(Duration::from_secs(1));
+        world.settle();
+        world.peace();
+        match self.scenario.trouble {
+            Trouble::Any => world.trouble(),
+            Trouble::OneLink => world.one_link(),
+            Trouble::Halves => world.halves(),
+        }
+        world.settle();
+        world.peace();
+        world
+    }
+
+    /// What a person needs to know about a broken invariant.
+    pub fn report(&self, world: &World) -> Option<String> {
+        let failure = world.oracle.failure.as_ref()?;
+        let mut text = format!("{} is broken: {}\n", failure.invariant, failure.what);
+        if let Some(number) = failure.message {
+            let one = &world.oracle.messages[usize::try_from(number).unwrap()];
+            text += &format!("message {number} from {} for {}\n", one.at, one.topic);
+        }
+        for (number, fault) in world.faults.iter().enumerate() {
+            text += &format!("fault {number}: {fault:?}\n");
+        }
+        for line in world.oracle.story(failure.message) {
+            text += &line;
+            text.push('\n');
+        }
+        text += &format!(
+            "reproduce: CAUSEWAY_SIM={self} cargo test -p causeway-broker --test mesh_sim replay -- --nocapture"
+        );
+        Some(text)
+    }
+}
+
+impl World {
+    /// What the subscribers ask for that are at a broker from its start.
+    pub fn first_filters(&mut self, at: usize) -> Vec<&'static str> {
+        let count = 1 + (at + 1) % 3;
+        (0..count)
+            .map(|_| FILTERS[below(&mut self.work_random, FILTERS.len())])
+            .collect()
+    }
+
+    /// Plans messages over a time.
+    fn publish_over(&mut self, time: Duration, count: usize, is_owed: bool) {
+        for number in 0..count {
+            let at = below(&mut self.work_random, self.brokers.len());
+            let topic = TOPICS[below(&mut self.work_random, TOPICS.len())];
+            let len = match (number % 40, below(&mut self.work_random, 4)) {
+                (7, _) => 300_000,
+                (_, 0) => below(&mut self.work_random, 20_000),
+                _ => below(&mut self.work_random, 300),
+            };
+            let task = Task::Publish {
+                at,
+                topic,
+                len,
+                is_owed,
+            };
+            let when = self.work_random.up_to(time);
+            self.clock.after(when, task);
+        }
+    }
+
+    /// Plans subscribers that come and go.
+    fn visitors(&mut self, time: Duration, count: usize) {
+        for _ in 0..count {
+            let at = below(&mut self.work_random, self.brokers.len());
+            let filter = FILTERS[below(&mut self.work_random, FILTERS.len())];
+            let stay = Some(self.work_random.up_to(time / 2));
+            let when = self.work_random.up_to(time);
+            self.clock.after(when, Task::Come { at, filter, stay });
+        }
+    }
+
+    /// Runs until the network is one again: I7, I18, then I4 to I6.
+    fn settle(&mut self) {
+        let end = self.clock.now().plus(HEALED);
+        let mut complaint = String::new();
+        while self.oracle.failure.is_none() && self.clock.now() < end {
+            self.run(Duration::from_millis(500));
+            match self.agreement() {
+                Ok(()) => {
+                    let subscribers = self.oracle.subscribers.iter_mut();
+                    subscribers.for_each(|one| one.is_known = one.is_there);
+                    return self.check_routes();
+                }
+                Err(why) => complaint = why,
+            }
+        }
+        self.oracle.fail("I7", None, complaint);
+    }
+
+    /// The same maps, interest and reports everywhere, everybody reached, nothing on its way.
+    fn agreement(&mut self) -> Result<(), String> {
+        type Databases = (Vec<(String, Epoch, u64, u128, usize)>, Vec<(Bid, u64, u64)>);
+        let mut first: Option<Databases> = None;
+        let now = self.clock.now();
+        for (at, broker) in self.brokers.iter().enumerate() {
+            let broker = broker.as_ref().ok_or(format!("{at} does not run"))?;
+            let status = broker.mesh.status(now);
+            if let Some(link) = status.links.iter().find(|one| one.state != LinkState::Up) {
+                return Err(format!("{} is {:?} at {at}", link.name, link.state));
+            }
+            let reached = broker.routes.sites().iter().filter(|s| s.way.is_some());
+            let reached = reached.count() + 1;
+            if reached != self.brokers.len() {
+                return Err(format!("{at} reaches {reached} brokers"));
+            }
+            let rings: usize = broker.links.iter().map(|one| one.data.ring().len()).sum();
+            if rings + broker.limbo.len() > 0 {
+                return Err(format!(
+                    "I6: {rings} in rings, {} in limbo at {at}",
+                    broker.limbo.len()
+                ));
+            }
+            for site in &status.sites {
+                let links = self.edges.iter().filter(|edge| {
+                    self.names[edge.a] == site.site || self.names[edge.b] == site.site
+                });
+                if links.count() != site.advertised.len() {
+                    return Err(format!("{at} misses a link of {}", site.site));
+                }
+            }
+            let sites = status
+                .sites
+                .into_iter()
+                .map(|one| (one.site, one.epoch, one.iseq, one.ihash, one.entries));
+            let reports = status.reports.iter();
+            let reports = reports.map(|one| (one.bid, one.report.epoch, one.report.rseq));
+            let own = (sites.collect(), reports.collect());
+            if first.as_ref().is_some_and(|first| *first != own) {
+                return Err(format!("0 and {at} differ: {first:?} {own:?}"));
+            }
+            first.get_or_insert(own);
+        }
+        self.interest_is_right()
+    }
+
+    /// Every broker knows exactly who wants what.
+    fn interest_is_right(&self) -> Result<(), String> {
+        for topic in TOPICS {
+            let wanting = (0..self.oracle.subscribers.len())
+                .filter(|one| self.oracle.wants(*one, topic))
+                .map(|one| self.oracle.subscribers[one].at);
+            let wanting: std::collections::BTreeSet<usize> = wanting.collect();
+            for (at, broker) in self.brokers.iter().enumerate() {
+                let Some(broker) = broker else { continue };
+                let mut route = TopicRoute::default();
+                broker
+                    .interest
+                    .topic_into(topic, &broker.routes, &mut route);
+                let mut sids: Vec<u16> = wanting
+                    .iter()
+                    .filter(|one| **one != at)
+                    .map(|one| Sid::from_name(&self.names[*one]).0)
+                    .collect();
+                sids.sort_unstable();
+                if route.remote != sids {
+                    return Err(format!(
+                        "{at} sends {topic} to {:?} instead of {sids:?}",
+                        route.remote
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// I4, I5: following next hops from anywhere to anywhere, the distance falls by each link's
+    /// cost and ends at the destination; all distances are the shortest ones.
+    fn check_routes(&mut self) {
+        let (reference, costs) = (distances(self.brokers.len(), &self.edges), self.costs());
+        for from in 0..self.brokers.len() {
+            for to in (0..self.brokers.len()).filter(|to| *to != from) {
+                let (sid, mut at, mut left) =
+                    (Sid::from_name(&self.names[to]), from, reference[from][to]);
+                while at != to && self.oracle.failure.is_none() {
+                    let next = self.brokers[at].as_ref().and_then(|broker| {
+                        let origin = Sid::from_name(&self.names[from]);
+                        let link = broker.routes.next_hop(origin, 0, 0, sid)?;
+                        Some(broker.links[link.index()].peer)
+                    });
+                    let cost = next.and_then(|next| costs.get(&(at, next)).copied());
+                    match (next, cost.and_then(|cost| left.checked_sub(cost))) {
+                        (Some(next), Some(rest)) if rest == reference[next][to] => {
+                            (at, left) = (next, rest);
+                        }
+                        _ => {
+                            let what = format!("the way from {from} to {to} errs at {at}");
+                            self.oracle.fail("I5", None, what);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn costs(&self) -> BTreeMap<(usize, usize), u64> {
+        let both = |edge: &super::topology::Edge| {
+            let cost = u64::from(edge.cost);
+            [((edge.a, edge.b), cost), ((edge.b, edge.a), cost)]
+        };
+        self.edges.iter().flat_map(both).collect()
+    }
+
+    /// Nothing goes wrong: I2 and I3.
+    fn peace(&mut self) {
+        if self.oracle.failure.is_some() {
+            return;
+        }
+        let from = self.oracle.messages.len();
+        self.publish_over(Duration::from_secs(1), IN_PEACE, true);
+        self.run(Duration::from_secs(4));
+        if self.oracle.failure.is_none() {
+            let reference = distances(self.brokers.len(), &self.edges);
+            self.oracle.check_owed("I2", from);
+            self.oracle.check_trees(from, &self.costs(), &reference);
+        }
+    }
+
+    fn trouble(&mut self) {
+        let time = Duration::from_secs(10);
+        let faults = FAULTS + below(&mut self.fault_random, 4);
+        for _ in 0..faults {
+            let fault = self.any_fault();
+            let start = self.fault_random.up_to(time);
+            let stay = Duration::from_millis(100) + self.fault_random.up_to(time);
+            self.plan(fault, start, stay);
+        }
+        self.publish_over(time, IN_TROUBLE, false);
+        self.visitors(time, 6);
+        self.run(time * 2 + Duration::from_secs(1));
+    }
+
+    /// I16. The next link fails when the network is whole again.
+    fn one_link(&mut self) {
+        let from = self.oracle.messages.len();
+        for _ in 0..FAULTS {
+            let fault = self.link_fault();
+            let start = self.fault_random.up_to(Duration::from_millis(500));
+            let stay = Duration::from_millis(100) + self.fault_random.up_to(Duration::from_secs(8));
+            self.plan(fault, start, stay);
+            self.publish_over(Duration::from_secs(4), IN_TROUBLE / FAULTS, true);
+            self.visitors(Duration::from_secs(4), 2);
+            self.run(Duration::from_secs(9));
+            self.settle();
+            if self.oracle.failure.is_some() {
+                return;
+            }
+        }
+        self.oracle.check_owed("I16", from);
+    }
+
+    /// I18: while the halves are apart, each serves its own.
+    fn halves(&mut self) {
+        let half = self.brokers.len() / 2;
+        let (apart, first) = (Duration::from_secs(14), self.oracle.messages.len());
+        let fault = Fault::Partition {
+            part: (0..half).collect(),
+        };
+        self.plan(fault, Duration::ZERO, apart);
+        self.run(Duration::from_secs(6));
+        let from = self.oracle.messages.len();
+        self.publish_over(Duration::from_secs(3), IN_TROUBLE, true);
+        self.run(Duration::from_secs(7));
+        for number in from..self.oracle.messages.len() {
+            let side = self.oracle.messages[number].at < half;
+            let subscribers = &self.oracle.subscribers;
+            let owed = &mut self.oracle.messages[number].owed;
+            owed.retain(|one| (subscribers[*one].at < half) == side);
+        }
+        if self.oracle.failure.is_none() {
+            self.oracle.check_owed("I18", first);
+        }
+        for _ in 1..FAULTS {
+            let fault = self.link_fault();
+            let start = self.fault_random.up_to(Duration::from_secs(4));
+            self.plan(fault, start, Duration::from_secs(1));
+        }
+        self.run(Duration::from_secs(7));
+    }
+}
