@@ -19,7 +19,6 @@ use causeway_broker::mesh::routes::Routes;
 use causeway_broker::mesh::window::Windows;
 use causeway_broker::metrics::Metrics;
 
-use super::data::number_in;
 use super::oracle::Note;
 use super::streams::Serving;
 use super::world::{Task, World};
@@ -273,11 +272,6 @@ impl World {
         }
         for frame in dropped {
             self.lost(at, &frame);
-            if let Some(message) = number_in(&frame)
-                && self.oracle.wandered.contains(&message)
-            {
-                self.oracle.stranded.insert(message);
-            }
         }
         self.set_timer(at);
     }

@@ -303,7 +303,6 @@ impl World {
                 self.place(at, &routes, part, TRANSIT);
             }
             Onward::Park => {
-                self.oracle.wandered.extend(number_of(&frame));
                 self.park(at, Queued::part(&frame, frame.dset.clone(), now), now);
             }
         }

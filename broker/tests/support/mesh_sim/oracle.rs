@@ -118,10 +118,6 @@ pub struct Oracle {
     pub trace: Vec<(Now, Note)>,
     /// The first broken invariant.
     pub failure: Option<Failure>,
-    /// Messages that crossed more links than the bound and were parked for it.
-    pub wandered: BTreeSet<u64>,
-    /// Those of them whose time in limbo was over before the next routes came.
-    pub stranded: BTreeSet<u64>,
 }
 
 /// A filter against a name, written for nothing but to be obviously right.
@@ -216,18 +212,9 @@ impl Oracle {
         }
     }
 
-    /// Messages for which nothing is owed any more: they were parked for their hops at a broker
-    /// whose routes were the newer ones already, so that nothing took them out of limbo (R9).
-    fn is_stranded(&self, number: usize) -> bool {
-        self.stranded.contains(&u64::try_from(number).unwrap())
-    }
-
     /// I2, I16: whoever must have a message has it. Those that left are owed nothing.
     pub fn check_owed(&mut self, invariant: &'static str, from: usize) {
         for number in from..self.messages.len() {
-            if invariant == "I16" && self.is_stranded(number) {
-                continue;
-            }
             let missing: Vec<usize> = self.messages[number]
                 .owed
                 .iter()
