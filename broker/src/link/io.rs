@@ -39,6 +39,24 @@ fn nonce() -> [u8; 32] {
     bytes
 }
 
+/// What the control plane is told of a fresh connection.
+fn transport<Data>(
+    node: &Node,
+    config: &tls::LinkTls,
+    session: &rustls::ConnectionCommon<Data>,
+) -> Transport {
+    Transport {
+        verified: node
+            .verifier
+            .load()
+            .verified_name(session.peer_certificates()),
+        has_certificate: config.has_certificate,
+        binding: tls::binding(session),
+        nonce: nonce(),
+        wall_ms: clock::wall_ms(),
+    }
+}
+
 /// Dials an address for a link and serves what comes of it.
 pub async fn dial(node: Arc<Node>, link: LinkId, address: Address) {
     let target = (address.host.clone(), address.port);
@@ -67,16 +85,7 @@ pub async fn dial(node: Arc<Node>, link: LinkId, address: Address) {
         });
     };
     let (_, session) = stream.get_ref();
-    let transport = Transport {
-        verified: node
-            .verifier
-            .load()
-            .verified_name(session.peer_certificates()),
-        has_certificate: config.has_certificate,
-        binding: tls::binding(session),
-        nonce: nonce(),
-        wall_ms: clock::wall_ms(),
-    };
+    let transport = transport(&node, &config, session);
     let conn = node.open_conn();
     node.control(Event::Dialled {
         link,
@@ -117,16 +126,7 @@ async fn accepted_link(node: Arc<Node>, stream: TcpStream) {
         return;
     };
     let (_, session) = stream.get_ref();
-    let transport = Transport {
-        verified: node
-            .verifier
-            .load()
-            .verified_name(session.peer_certificates()),
-        has_certificate: config.has_certificate,
-        binding: tls::binding(session),
-        nonce: nonce(),
-        wall_ms: clock::wall_ms(),
-    };
+    let transport = transport(&node, &config, session);
     let conn = node.open_conn();
     node.control(Event::Accepted {
         conn: conn.id,

@@ -424,7 +424,7 @@ impl Node {
             Counter::Refusals(reason) => {
                 metrics
                     .mesh_refusals
-                    .with_label_values(&[super::status::reason(reason)])
+                    .with_label_values(&[crate::mesh::core::word(reason)])
                     .inc_by(by);
             }
             Counter::SpfRuns => metrics.mesh_spf_runs.inc_by(by),

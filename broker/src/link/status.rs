@@ -6,39 +6,14 @@ use std::sync::PoisonError;
 
 use super::node::Node;
 use crate::clock;
+use crate::mesh::core::word;
 use crate::mesh::event::MeshLog;
-use crate::mesh::messages::Reason;
 use crate::mesh::report::{LinkStateCode, Report};
 use crate::mesh::session::LinkState;
 use crate::mesh::status::LinkStatus;
 
 /// Refusals shown.
 const MAX_REFUSALS: usize = 16;
-
-/// The word of a refusal, as metrics, logs and `/status` show it.
-#[must_use]
-pub const fn reason(reason: Reason) -> &'static str {
-    match reason {
-        Reason::None => "none",
-        Reason::UnknownPeer => "unknown_peer",
-        Reason::DeniedSite => "denied_site",
-        Reason::DuplicateSite => "duplicate_site",
-        Reason::NetworkMismatch => "network_mismatch",
-        Reason::VersionMismatch => "version_mismatch",
-        Reason::AuthFailed => "auth_failed",
-        Reason::LinkNotConfigured => "link_not_configured",
-        Reason::Superseded => "superseded",
-        Reason::StaleEpoch => "stale_epoch",
-        Reason::Busy => "busy",
-        Reason::Leaving => "leaving",
-        Reason::Handover => "handover",
-        Reason::Protocol => "protocol",
-        Reason::TooLarge => "too_large",
-        Reason::Stalled => "stalled",
-        Reason::CredentialWithdrawn => "credential_withdrawn",
-        Reason::LinkRemoved => "link_removed",
-    }
-}
 
 /// Writes what the control plane wants people to know.
 pub fn log(entry: &MeshLog) {
@@ -64,7 +39,7 @@ pub fn log(entry: &MeshLog) {
             reason: why,
             detail,
         } => {
-            tracing::warn!(link, reason = reason(*why), detail, "link refused");
+            tracing::warn!(link, reason = word(*why), detail, "link refused");
         }
         MeshLog::SidConflict { keeps, loses } => {
             tracing::error!(
@@ -117,7 +92,7 @@ impl Node {
             refusals.push_back(json!({
                 "at": clock::rfc3339(clock::wall_ms()),
                 "link": link,
-                "reason": reason(*why),
+                "reason": word(*why),
                 "detail": detail,
             }));
         }

@@ -42,6 +42,7 @@ use super::routes::Routes;
 use super::session::link::Link;
 use super::session::{Session, Stage};
 
+pub use ending::word;
 use flooding::Issuer;
 
 /// The control plane.

@@ -394,8 +394,9 @@ fn after(reason: Reason, retry_after_ms: u32) -> After {
     }
 }
 
-/// The word of a reason; stable.
-pub(super) const fn word(reason: Reason) -> &'static str {
+/// The word of a reason, as metrics, logs and `/status` show it; stable.
+#[must_use]
+pub const fn word(reason: Reason) -> &'static str {
     match reason {
         Reason::None => "none",
         Reason::UnknownPeer => "unknown_peer",
