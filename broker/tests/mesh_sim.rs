@@ -36,7 +36,8 @@ mod sim;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sim::scenario::{Run, SCENARIOS};
+use sim::queue_runs::QUEUE_SCENARIOS;
+use sim::scenario::{Run, SCENARIOS, Scenario};
 use sim::topology::Shape;
 use sim::world::Sabotage;
 
@@ -72,16 +73,16 @@ fn execute_all(runs: &[Run]) -> Vec<String> {
     })
 }
 
-fn fresh_run(seed: u64) -> Run {
-    let at = usize::try_from(seed % SCENARIOS.len() as u64).unwrap();
+fn fresh_run(scenarios: &[Scenario], seed: u64) -> Run {
+    let at = usize::try_from(seed % scenarios.len() as u64).unwrap();
     // Everybody with everybody is much more work for the same rules.
-    let most = if SCENARIOS[at].shape == Shape::Mesh {
+    let most = if scenarios[at].shape == Shape::Mesh {
         2
     } else {
         4
     };
     Run {
-        scenario: SCENARIOS[at],
+        scenario: scenarios[at],
         brokers: 5 + usize::try_from((seed >> 8) % most).unwrap(),
         seed,
     }
@@ -91,6 +92,7 @@ fn fresh_run(seed: u64) -> Run {
 fn fixed_seeds_keep_all_invariants() {
     let mut runs: Vec<Run> = SCENARIOS
         .iter()
+        .chain(&QUEUE_SCENARIOS)
         .map(|scenario| Run {
             scenario: *scenario,
             brokers: 6,
@@ -123,6 +125,15 @@ fn a_driver_that_leaves_a_rule_out_is_noticed() {
 
 #[test]
 fn many_seeds_keep_all_invariants() {
+    many(&SCENARIOS);
+}
+
+#[test]
+fn many_seeds_with_queues_keep_all_invariants() {
+    many(&QUEUE_SCENARIOS);
+}
+
+fn many(scenarios: &[Scenario]) {
     let count = match std::env::var("CAUSEWAY_SIM_SEEDS") {
         Err(_) => USUAL,
         Ok(count) => count.parse().expect("a number of seeds"),
@@ -130,7 +141,9 @@ fn many_seeds_keep_all_invariants() {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let base = u64::try_from(clock.as_micros()).unwrap() << 12;
     println!("{count} seeds from {base:#x}");
-    let runs: Vec<Run> = (0..count).map(|at| fresh_run(base + at * 257)).collect();
+    let runs: Vec<Run> = (0..count)
+        .map(|at| fresh_run(scenarios, base + at * 257))
+        .collect();
     let reports = execute_all(&runs);
     let first = reports.first().cloned().unwrap_or_default();
     for report in &reports {
@@ -157,7 +170,10 @@ fn replay() {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..10 {
-        let (one, other) = (fresh_run(seed).execute(), fresh_run(seed).execute());
-        assert!(one.oracle.trace == other.oracle.trace, "seed {seed}");
+        for scenarios in [&SCENARIOS[..], &QUEUE_SCENARIOS] {
+            let run = fresh_run(scenarios, seed);
+            let (one, other) = (run.execute(), run.execute());
+            assert!(one.oracle.trace == other.oracle.trace, "{run}");
+        }
     }
 }

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::broker::matching::{RemoteSelected, TopicRoute};
-use crate::mesh::custody::Candidate;
+use crate::mesh::custody::{Candidate, SelectorKey};
 use crate::mesh::ids::Bid;
 use crate::mesh::interest::{Demand, EntryChange, LocalChange, RemoteEntry, Summary, value_hash};
 use crate::mesh::messages::Kind as EntryKind;
 use crate::mesh::routes::Routes;
 use crate::model::destination::is_pattern;
-use crate::model::{Kind, MessageView};
+use crate::model::{Destination, Kind, MessageView};
 use crate::net::subscriber::Subscriber;
 use crate::routing::FilterTree;
-use crate::selector::Value;
+use crate::selector::{Selector, Value};
 
 /// Hash of a selector's literal as summaries carry it; numbers and booleans have several texts, so
 /// they have none.
@@ -22,6 +22,19 @@ pub fn hash_of(literal: &Value<'_>) -> Option<u64> {
     match literal {
         Value::Str(text) => Some(value_hash(text)),
         _ => None,
+    }
+}
+
+/// False only when it is certain that a consumer with that selector takes no message that matches
+/// the conjunct a credit is asked for. Rule: R16.
+#[must_use]
+pub fn may_take(selector: Option<&Selector>, key: &SelectorKey) -> bool {
+    let (Some(selector), Some((property, value))) = (selector, key) else {
+        return true;
+    };
+    match selector.equality_key() {
+        Some(own) if *own.name == **property => hash_of(&own.literal) == Some(*value),
+        _ => true,
     }
 }
 
@@ -75,10 +88,20 @@ pub struct LocalConsumers {
 }
 
 impl LocalConsumers {
-    /// A consumer came or went: what the filter amounts to now.
+    /// A subscription came or went: what its filter amounts to now.
     pub fn change(&mut self, subscriber: &Subscriber, is_new: bool) -> LocalChange {
-        let filter = subscriber.filter.name.clone();
-        let key = (subscriber.filter.kind.is_queue(), filter.clone());
+        self.change_of(&subscriber.filter, subscriber.selector.as_ref(), is_new)
+    }
+
+    /// The same for a consumer that asks for this.
+    pub fn change_of(
+        &mut self,
+        asked: &Destination,
+        selector: Option<&Selector>,
+        is_new: bool,
+    ) -> LocalChange {
+        let filter = asked.name.clone();
+        let key = (asked.kind.is_queue(), filter.clone());
         let consumers = self.by_filter.entry(key.clone()).or_default();
         let step = |count: &mut u32| {
             *count = if is_new {
@@ -88,11 +111,11 @@ impl LocalConsumers {
             };
         };
         step(&mut consumers.all);
-        let equality = subscriber.selector.as_ref().map(|selector| {
+        let equality = selector.map(|selector| {
             let key = selector.equality_key();
             key.and_then(|key| Some((Arc::<str>::from(key.name), hash_of(&key.literal)?)))
         });
-        let mut is_wider = is_new && subscriber.selector.is_some();
+        let mut is_wider = is_new && selector.is_some();
         match equality {
             None => step(&mut consumers.plain),
             Some(None) => step(&mut consumers.opaque),
@@ -114,7 +137,7 @@ impl LocalConsumers {
             self.by_filter.remove(&key);
         }
         LocalChange {
-            kind: entry_kind(subscriber.filter.kind),
+            kind: entry_kind(asked.kind),
             filter,
             demand,
         }

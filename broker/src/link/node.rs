@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::conn::{Conn, LinkData};
-use super::custody::History;
 use super::interest::{LocalConsumers, RemoteInterest};
 use super::tls::{LinkTls, Verifier};
 use crate::broker::Broker;
@@ -54,8 +53,6 @@ pub struct Node {
     interest: RwLock<RemoteInterest>,
     /// Guards what consumers here amount to.
     local: Mutex<LocalConsumers>,
-    /// Guards what custody has to remember about waiting messages.
-    histories: Mutex<HashMap<(QueueName, u64), History>>,
     /// Guards where the next look at a long queue begins.
     cursors: Mutex<HashMap<QueueName, u64>>,
     /// Guards the refusals given lately, for `/status`.
@@ -128,7 +125,6 @@ impl Node {
             custody: Mutex::new(Custody::new(custody, now())),
             interest: RwLock::default(),
             local: Mutex::default(),
-            histories: Mutex::default(),
             cursors: Mutex::default(),
             refusals: Mutex::default(),
             learned: AtomicU64::new(0),
@@ -195,21 +191,6 @@ impl Node {
 
     pub(super) fn learned_count(&self) -> u64 {
         self.learned.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn history(&self, queue: &QueueName, seq: u64) -> History {
-        lock(&self.histories)
-            .get(&(queue.clone(), seq))
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    pub(super) fn keep_history(&self, queue: &QueueName, seq: u64, history: History) {
-        lock(&self.histories).insert((queue.clone(), seq), history);
-    }
-
-    pub(super) fn forget_history(&self, queue: &QueueName, seq: u64) {
-        lock(&self.histories).remove(&(queue.clone(), seq));
     }
 
     /// Looks at the control plane, for reports.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::handover::Arrival;
 use super::state::{
     Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, Queue, QueueCounters, QueueLimits,
 };
@@ -134,6 +135,18 @@ impl QueueCell {
         now_ns: u64,
         work: &mut Work,
     ) -> Enqueued {
+        self.enqueue_with(size, now_ns, work, |queue, effects| {
+            queue.enqueue(message(), effects)
+        })
+    }
+
+    fn enqueue_with(
+        self: &Arc<Self>,
+        size: usize,
+        now_ns: u64,
+        work: &mut Work,
+        enqueue: impl FnOnce(&mut Queue, &mut Vec<Effect>) -> Admission,
+    ) -> Enqueued {
         let mut inner = self.lock();
         if inner.is_removed {
             return Enqueued::Gone;
@@ -143,7 +156,7 @@ impl QueueCell {
             return Enqueued::Full;
         }
         let Inner { queue, effects, .. } = &mut *inner;
-        let admission = queue.enqueue(message(), effects);
+        let admission = enqueue(queue, effects);
         self.perform(&mut inner, work);
         match admission {
             Admission::Accepted => {
@@ -155,6 +168,13 @@ impl QueueCell {
             }
             Admission::Full => Enqueued::Full,
         }
+    }
+
+    /// Takes a message of another broker.
+    pub fn take_over(self: &Arc<Self>, arrival: Arrival, now_ns: u64, work: &mut Work) -> Enqueued {
+        self.enqueue_with(arrival.message.len(), now_ns, work, |queue, effects| {
+            queue.take_over(arrival, effects)
+        })
     }
 
     /// Adds a consumer; false when the queue was removed meanwhile.

@@ -6,6 +6,7 @@
 
 pub mod cell;
 mod dispatch;
+pub mod handover;
 mod remote;
 pub mod state;
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::handover::History;
 use crate::model::Message;
 use crate::routing::properties::MessageProperties;
 use crate::selector::{ClassId, ClassIndex, Selector};
@@ -52,6 +53,8 @@ pub(super) struct Kept {
     pub(super) message: Message,
     pub(super) holder: Option<ConsumerId>,
     pub(super) classes: Vec<ClassId>,
+    /// Of a message that moved or was refused.
+    pub(super) history: Option<Box<History>>,
 }
 
 /// One queue.

@@ -123,6 +123,18 @@ impl Custody {
         self.counters
     }
 
+    /// Transfers without an outcome.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.streams.values().map(Stream::len).sum()
+    }
+
+    /// Bytes of transfers that wait for one before them.
+    #[must_use]
+    pub const fn reorder_bytes(&self) -> usize {
+        self.reorder_bytes
+    }
+
     /// Everything but offers.
     pub fn handle(&mut self, event: Event<'_>, now: Now, out: &mut Effects) {
         match event {

@@ -9,6 +9,7 @@ use causeway_broker::link::conn::{Conn, LinkData};
 use causeway_broker::link::interest::RemoteInterest;
 use causeway_broker::mesh::config::{Claim, MeshConfig};
 use causeway_broker::mesh::core::Mesh;
+use causeway_broker::mesh::custody;
 use causeway_broker::mesh::event::{Action, Actions, Counter, Event, Lane};
 use causeway_broker::mesh::frame::{FrameType, Header};
 use causeway_broker::mesh::ids::{ConnId, Epoch, LinkId, Now};
@@ -20,6 +21,7 @@ use causeway_broker::mesh::window::Windows;
 use causeway_broker::metrics::Metrics;
 
 use super::oracle::Note;
+use super::queues::Keeping;
 use super::streams::Serving;
 use super::world::{Task, World};
 
@@ -70,6 +72,8 @@ pub struct Broker {
     /// Number of the last frame of its own.
     pub next_seq: u64,
     next_sweep: Now,
+    /// Queues and custody, in runs that have queues.
+    pub keeping: Option<Keeping>,
     has_pending_interest: bool,
     local: BTreeMap<&'static str, u32>,
 }
@@ -109,6 +113,7 @@ impl Broker {
             windows: Windows::new(Duration::from_secs(60), 16 << 20),
             next_seq: 0,
             next_sweep: now,
+            keeping: None,
             has_pending_interest: false,
             local: BTreeMap::new(),
         }
@@ -116,7 +121,8 @@ impl Broker {
 
     /// When something is due.
     pub fn deadline(&self) -> Now {
-        [self.mesh.deadline(), self.limbo.deadline()]
+        let keeping = self.keeping.as_ref().map(Keeping::deadline);
+        [self.mesh.deadline(), self.limbo.deadline(), keeping]
             .into_iter()
             .flatten()
             .fold(self.next_sweep, Now::min)
@@ -238,13 +244,13 @@ impl World {
     fn carry_out_late(&mut self, at: usize, actions: Actions) {
         for action in actions {
             match action {
-                Action::Publish(routes) => self.retry_limbo(at, &routes),
-                Action::Resplit(link) => self.resplit(at, link),
-                Action::Entries(changes) => {
-                    if let Some(broker) = self.brokers[at].as_mut() {
-                        broker.interest.apply(changes);
-                    }
+                Action::Publish(routes) => {
+                    self.retry_limbo(at, &routes);
+                    self.tell_custody(at, &routes);
                 }
+                Action::Resplit(link) => self.resplit(at, link),
+                Action::Entries(changes) => self.take_entries(at, changes),
+                Action::Purged(bid) => self.custody(at, custody::Event::Purged(bid)),
                 Action::Route { to, body } => self.send_control(at, to, body),
                 _ => {}
             }
@@ -273,6 +279,7 @@ impl World {
         for frame in dropped {
             self.lost(at, &frame);
         }
+        self.queue_timer(at);
         self.set_timer(at);
     }
 

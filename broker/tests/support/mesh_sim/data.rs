@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use bytes::{BufMut, BytesMut};
 use causeway_broker::broker::matching::TopicRoute;
+use causeway_broker::mesh::custody;
 use causeway_broker::mesh::event::Event;
 use causeway_broker::mesh::forward::{self, DSet, Local, Onward, Received, Routes as _, Split};
 use causeway_broker::mesh::frame::{FwdFrame, PayloadKind, TF_PERSISTENT, TF_RELIABLE, TailHead};
@@ -50,7 +51,8 @@ fn key_of(queued: &Queued) -> FrameKey {
 }
 
 impl World {
-    fn tail_head(&mut self, at: usize, kind: PayloadKind, flags: u16) -> Option<TailHead> {
+    /// The head of a frame that begins here.
+    pub fn tail_head(&mut self, at: usize, kind: PayloadKind, flags: u16) -> Option<TailHead> {
         let broker = self.brokers[at].as_mut()?;
         broker.next_seq += 1;
         Some(TailHead {
@@ -132,7 +134,8 @@ impl World {
         self.place(at, &routes, frame, Source::Control);
     }
 
-    fn place(&mut self, at: usize, routes: &Routes, frame: Queued, source: Source) {
+    /// Splits a frame over its links; what has no way waits in limbo.
+    pub fn place(&mut self, at: usize, routes: &Routes, frame: Queued, source: Source) {
         let now = self.clock.now();
         let mut split = Split::default();
         forward::split(routes, &frame.tail_head, &frame.dset, &mut split);
@@ -312,12 +315,21 @@ impl World {
         if let Some(number) = number_of(frame) {
             return self.oracle.deliver(number, at, self.clock.now());
         }
+        if frame.tail_head.kind == PayloadKind::Transfer {
+            return self.deliver_transfer(at, frame);
+        }
         let Ok(unicast) = Unicast::decode(&frame.payload()[..]) else {
             let what = "routed control does not decode".to_owned();
             return self.oracle.fail("control", None, what);
         };
-        if let (Some(from), Some(body)) = (Bid::from_slice(&unicast.from), unicast.body) {
-            self.control(at, Event::Routed { from, body });
+        let (Some(from), Some(body)) = (Bid::from_slice(&unicast.from), unicast.body) else {
+            return;
+        };
+        match body {
+            Body::Creq(_) | Body::Cgrant(_) | Body::Xack(_) | Body::Xrel(_) => {
+                self.custody(at, custody::Event::Routed { from, body });
+            }
+            body => self.control(at, Event::Routed { from, body }),
         }
     }
 }

@@ -137,6 +137,7 @@ impl World {
             };
             self.clock.after(Duration::from_millis(5), task);
         }
+        self.queue_clients(at);
     }
 
     /// Resets what connects two brokers.

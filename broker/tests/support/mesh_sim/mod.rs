@@ -2,11 +2,15 @@
 
 pub mod broker;
 pub mod clock;
+pub mod consumers;
 pub mod data;
 pub mod faults;
 pub mod inspect;
 pub mod network;
 pub mod oracle;
+pub mod queue_oracle;
+pub mod queue_runs;
+pub mod queues;
 pub mod scenario;
 pub mod streams;
 pub mod topology;

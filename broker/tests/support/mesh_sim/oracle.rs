@@ -5,6 +5,8 @@ use std::fmt;
 
 use causeway_broker::mesh::ids::Now;
 
+use super::queue_oracle::Step;
+
 /// A broken invariant.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -51,6 +53,10 @@ pub enum Note {
     Fault { number: usize, begins: bool },
     /// A subscriber came or went.
     Subscriber { number: usize, comes: bool },
+    /// A consumer of queues came or went.
+    Consumer { number: usize, comes: bool },
+    /// Something happened to a queue message.
+    Queue { message: u64, at: usize, step: Step },
 }
 
 impl Note {
@@ -63,6 +69,7 @@ impl Note {
             | Self::Lost { message, .. }
             | Self::Parked { message, .. }
             | Self::Duplicate { message, .. }
+            | Self::Queue { message, .. }
             | Self::Resplit { message, .. } => Some(message),
             _ => None,
         }
@@ -116,6 +123,8 @@ pub struct Oracle {
     pub subscribers: Vec<Subscriber>,
     /// What happened.
     pub trace: Vec<(Now, Note)>,
+    /// When links or routes changed last.
+    pub changed: Now,
     /// The first broken invariant.
     pub failure: Option<Failure>,
 }
@@ -136,7 +145,23 @@ pub fn matches(filter: &str, name: &str) -> bool {
 impl Oracle {
     /// Writes down what happened.
     pub fn note(&mut self, now: Now, note: Note) {
+        if matches!(
+            note,
+            Note::LinkUp { .. } | Note::LinkDown { .. } | Note::Routes { .. } | Note::Fault { .. }
+        ) {
+            self.changed = now;
+        }
         self.trace.push((now, note));
+    }
+
+    /// Writes down what happened to a queue message.
+    pub fn note_step(&mut self, now: Now, message: u64, at: usize, step: Step) {
+        self.note(now, Note::Queue { message, at, step });
+    }
+
+    /// Writes down that a consumer came or went.
+    pub fn note_consumer(&mut self, now: Now, number: usize, comes: bool) {
+        self.note(now, Note::Consumer { number, comes });
     }
 
     /// Writes down the first broken invariant.

@@ -10,6 +10,8 @@ use causeway_broker::mesh::ids::{Bid, Epoch, Sid};
 use causeway_broker::mesh::session::LinkState;
 
 use super::faults::Fault;
+use super::queue_oracle::FIRST;
+use super::queue_runs::QUEUE_SCENARIOS;
 use super::topology::{Shape, below, distances};
 use super::world::{Sabotage, Task, World};
 
@@ -22,7 +24,7 @@ const IN_PEACE: usize = 70;
 /// Published while faults are on.
 const IN_TROUBLE: usize = 120;
 /// Faults at least.
-const FAULTS: usize = 3;
+pub const FAULTS: usize = 3;
 /// A network is itself again at most so long after the last fault.
 const HEALED: Duration = Duration::from_secs(90);
 /// Equal maps are equal routes so much later: computations are 10 ms apart (R4).
@@ -37,6 +39,10 @@ pub enum Trouble {
     OneLink,
     /// The two halves are apart: each serves its own subscribers.
     Halves,
+    /// Anything at any time, under queue messages.
+    Queues,
+    /// The same, with many requests and their answers.
+    Replies,
 }
 
 /// A kind of run.
@@ -50,7 +56,8 @@ pub struct Scenario {
     pub trouble: Trouble,
 }
 
-const fn scenario(name: &'static str, shape: Shape, trouble: Trouble) -> Scenario {
+/// A kind of run.
+pub const fn scenario(name: &'static str, shape: Shape, trouble: Trouble) -> Scenario {
     Scenario {
         name,
         shape,
@@ -99,7 +106,10 @@ impl Run {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
         let name = parts.next()?;
-        let scenario = *SCENARIOS.iter().find(|one| one.name == name)?;
+        let scenario = *SCENARIOS
+            .iter()
+            .chain(&QUEUE_SCENARIOS)
+            .find(|one| one.name == name)?;
         let brokers = parts.next()?.parse().ok()?;
         let seed = parts.next()?;
         let seed = match seed.strip_prefix("0x") {
@@ -122,6 +132,10 @@ impl Run {
     pub fn execute_without(&self, sabotage: Option<Sabotage>) -> World {
         let mut world = World::new(self.scenario.shape, self.brokers, self.seed);
         world.sabotage = sabotage;
+        if matches!(self.scenario.trouble, Trouble::Queues | Trouble::Replies) {
+            world.queue_run(self.scenario.trouble == Trouble::Replies);
+            return world;
+        }
         for at in 0..self.brokers {
             world.start(at);
             for filter in world.first_filters(at) {
@@ -137,6 +151,7 @@ impl Run {
             Trouble::Any => world.trouble(),
             Trouble::OneLink => world.one_link(),
             Trouble::Halves => world.halves(),
+            Trouble::Queues | Trouble::Replies => {}
         }
         world.settle();
         world.peace();
@@ -148,8 +163,7 @@ impl Run {
         let failure = world.oracle.failure.as_ref()?;
         let mut text = format!("{} is broken: {}\n", failure.invariant, failure.what);
         if let Some(number) = failure.message {
-            let one = &world.oracle.messages[usize::try_from(number).unwrap()];
-            text += &format!("message {number} from {} for {}\n", one.at, one.topic);
+            text += &world.describe(number);
         }
         for (number, fault) in world.faults.iter().enumerate() {
             text += &format!("fault {number}: {fault:?}\n");
@@ -166,6 +180,15 @@ impl Run {
 }
 
 impl World {
+    fn describe(&self, number: u64) -> String {
+        if let Some(one) = number.checked_sub(FIRST) {
+            let one = &self.queues.oracle.records[usize::try_from(one).unwrap()];
+            return format!("message {number}: {:?}\n", one.plan);
+        }
+        let one = &self.oracle.messages[usize::try_from(number).unwrap()];
+        format!("message {number} from {} for {}\n", one.at, one.topic)
+    }
+
     /// What the subscribers ask for that are at a broker from its start.
     pub fn first_filters(&mut self, at: usize) -> Vec<&'static str> {
         let count = 1 + (at + 1) % 3;
@@ -207,7 +230,7 @@ impl World {
     }
 
     /// Runs until the network is one again: I7, I18, then I4 to I6.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let end = self.clock.now().plus(HEALED);
         let mut complaint = String::new();
         while self.oracle.failure.is_none() && self.clock.now() < end {

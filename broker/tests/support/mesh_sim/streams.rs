@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use causeway_broker::link::conn::Conn;
+use causeway_broker::mesh::custody;
 use causeway_broker::mesh::event::{CloseCause, ControlFrame, DialFailure, Event, Transport};
 use causeway_broker::mesh::frame::{
     Admission, FrameError, FrameType, HEADER_LEN, Header, Limits, Phase, Reassembly, decode_lack,
 };
 use causeway_broker::mesh::ids::{ClaimId, ConnId, LinkId};
+use causeway_broker::mesh::ring::Level;
 use tokio_util::sync::CancellationToken;
 
 use super::network::{Direction, End, Pipe, Segment, WINDOW, cut};
@@ -413,7 +415,11 @@ impl World {
                 let lseq = decode_lack(&body)?;
                 let side = &broker.links[link.index()];
                 if side.data.conn().is_some_and(|current| current.id == conn) {
+                    let was_tight = side.data.ring().level() != Level::Free;
                     side.data.ring().lack(lseq, now, |_| {})?;
+                    if was_tight && side.data.ring().level() == Level::Free {
+                        self.custody(at, custody::Event::RingFree);
+                    }
                 }
                 return Ok(());
             }

@@ -10,9 +10,12 @@ use causeway_broker::mesh::random::Random;
 
 use super::broker::Broker;
 use super::clock::Clock;
+use super::consumers::QueueTask;
 use super::faults::Fault;
 use super::network::{Pipe, Segment};
 use super::oracle::{Note, Oracle, Subscriber};
+use super::queue_oracle::QueueWorld;
+use super::queues::Keeping;
 use super::topology::{Edge, Shape, edges};
 
 /// What is scheduled.
@@ -59,6 +62,8 @@ pub enum Task {
     Fault { number: usize, begins: bool },
     /// One reset of a link that flaps.
     Flap { a: usize, b: usize },
+    /// Something of queues.
+    Queue(QueueTask),
 }
 
 /// A rule that the driver leaves out on purpose, to see that its loss is noticed.
@@ -70,6 +75,16 @@ pub enum Sabotage {
     Mark,
     /// Frames of a dead link are not sent again.
     Resplit,
+    /// R12: what was learned of reply queues is not used.
+    Learned,
+    /// R16: who refused a message is forgotten.
+    Refusals,
+    /// R17: a receiver takes what it has already once more.
+    Repeats,
+    /// R18: when consumers go, nobody looks at what they leave.
+    Gone,
+    /// R19: nobody looks at queues from time to time.
+    Sweep,
 }
 
 /// The network.
@@ -99,6 +114,8 @@ pub struct World {
     pub fault_random: Random,
     /// Chance of clients.
     pub work_random: Random,
+    /// Clients of queues and their history.
+    pub queues: QueueWorld,
     configs: Vec<(MeshConfig, Vec<usize>)>,
     lives: Vec<u32>,
     seed: u64,
@@ -157,6 +174,7 @@ impl World {
             net_random: Random::new(seed ^ 2),
             fault_random: Random::new(seed ^ 3),
             work_random: Random::new(seed ^ 4),
+            queues: QueueWorld::new(seed),
             lives: vec![0; brokers],
             seed,
             next_conn: 0,
@@ -173,7 +191,10 @@ impl World {
         };
         let seed = self.seed ^ (u64::try_from(at).unwrap() << 32) ^ (u64::from(life) << 48);
         let (config, peers) = &self.configs[at];
-        let broker = Broker::new(config, peers, claim, life, seed, self.clock.now());
+        let mut broker = Broker::new(config, peers, claim, life, seed, self.clock.now());
+        if self.queues.is_on {
+            broker.keeping = Some(Keeping::new(&broker.routes, self.clock.now()));
+        }
         self.brokers[at] = Some(broker);
         self.clock
             .after(Duration::from_micros(10), Task::Timer { at, life });
@@ -184,6 +205,7 @@ impl World {
         let Some(broker) = self.brokers[at].take() else {
             return;
         };
+        self.queues_died(at, &broker);
         for (pipe, side) in self.ends_of(at, broker.life) {
             self.pipes[pipe].ends[side].is_open = false;
             if !is_silent {
@@ -284,6 +306,7 @@ impl World {
             Task::Go { subscriber } => self.go(subscriber),
             Task::Fault { number, begins } => self.fault(number, begins),
             Task::Flap { a, b } => self.reset_link(a, b),
+            Task::Queue(task) => self.queue_task(task),
         }
     }
 
