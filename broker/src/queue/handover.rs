@@ -157,7 +157,7 @@ impl Queue {
         custody: impl FnOnce(&Offer, &[Candidate]) -> Placement,
     ) -> Option<Placement> {
         let kept = self.kept.get_mut(&seq)?;
-        if kept.holder.is_some() {
+        if kept.holder.is_some() || kept.message.is_expired(present.wall_ms) {
             return None;
         }
         if let Some(history) = &mut kept.history {

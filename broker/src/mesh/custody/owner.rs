@@ -125,6 +125,11 @@ impl Custody {
             let Some(stream) = self.streams.get_mut(&(bid, is_persistent)) else {
                 continue;
             };
+            if is_new_process && stream.is_idle() {
+                // The new process would wait for what came before in it.
+                self.streams.remove(&(bid, is_persistent));
+                continue;
+            }
             if is_new_process {
                 stream.flag_redelivered();
             }

@@ -116,7 +116,7 @@ pub struct Record {
     /// Processes that accepted it.
     accepted_by: BTreeSet<(usize, u32)>,
     /// Where each owner sent it to, and by which entries.
-    sent: BTreeMap<usize, (usize, u32, Vec<Candidate>)>,
+    sent: BTreeMap<usize, (usize, Vec<Candidate>)>,
     refusals: BTreeMap<Refused, u32>,
 }
 
@@ -175,6 +175,8 @@ pub struct QueueWorld {
     /// Chance of clients of queues.
     pub random: Random,
     seen: BTreeSet<(usize, Bid, u64, u32, u64)>,
+    /// Which process each process sends transfers to, as far as it was told.
+    streams: BTreeMap<(usize, u32, usize), u32>,
 }
 
 impl QueueWorld {
@@ -190,6 +192,7 @@ impl QueueWorld {
             shift: 0,
             random: Random::new(seed ^ 5),
             seen: BTreeSet::new(),
+            streams: BTreeMap::new(),
         }
     }
 
@@ -261,14 +264,17 @@ impl World {
         };
         let entries = tried.iter().filter(|one| one.bid == to).cloned().collect();
         let life = self.life(to_at).unwrap_or(0);
+        let own_life = self.life(at).unwrap_or(0);
+        let stream = (at, own_life, to_at);
+        self.queues.streams.entry(stream).or_insert(life);
         let record = self.queues.oracle.record(message);
-        record.sent.insert(at, (to_at, life, entries));
+        record.sent.insert(at, (to_at, entries));
         let step = Step::Offered { to: to_at };
         self.oracle.note_step(now, message, at, step);
     }
 
     fn bid_of(&self, at: usize) -> Option<Bid> {
-        Some(self.brokers[at].as_ref()?.routes.bid())
+        Some(Bid::derive("sim", self.names.get(at)?))
     }
 
     /// A message came back to its owner. I14: no entry refuses it twice for want of a consumer.
@@ -280,7 +286,7 @@ impl World {
             return;
         };
         let record = self.queues.oracle.record(message);
-        let (to, to_life, entries) = record.sent.get(&at).cloned().unwrap_or_default();
+        let (to, entries) = record.sent.get(&at).cloned().unwrap_or_default();
         match why {
             ReturnReason::Refused(Refusal::NoConsumer) => {
                 let state = |one: &Candidate| (one.bid, one.epoch.0, one.entry, one.rev);
@@ -296,7 +302,9 @@ impl World {
             ReturnReason::InDoubt => record.may_be_double = true,
             ReturnReason::Unknown => {
                 record.may_be_double = true;
-                if self.life(to) == Some(to_life) {
+                let to_life = self.life(to).unwrap_or(0);
+                let stream = (at, life, to);
+                if self.queues.streams.insert(stream, to_life) == Some(to_life) {
                     let what = format!("{to} runs on and knows nothing of the stream of {at}");
                     self.oracle.fail("I12", Some(message), what);
                 }

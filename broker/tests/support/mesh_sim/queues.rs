@@ -15,7 +15,7 @@ use causeway_broker::mesh::forward::DSet;
 use causeway_broker::mesh::frame::{
     FwdFrame, PayloadKind, TF_RELIABLE, TRANSFER_HEAD_LEN, TransferHead,
 };
-use causeway_broker::mesh::ids::{Bid, Now};
+use causeway_broker::mesh::ids::{Bid, Epoch, Now};
 use causeway_broker::mesh::interest::EntryChange;
 use causeway_broker::mesh::replies::Replies;
 use causeway_broker::mesh::ring::{Level, Queued, Source};
@@ -79,10 +79,10 @@ fn is_ring_open(broker: &Broker, bid: Bid) -> bool {
 
 impl Keeping {
     /// Of a process that starts.
-    pub fn new(routes: &Routes, now: Now) -> Self {
+    pub fn new(own: Bid, epoch: Epoch, now: Now) -> Self {
         let config = CustodyConfig {
-            own: routes.bid(),
-            epoch: routes.epoch(),
+            own,
+            epoch,
             doubt_persistent: Some(DOUBT),
             doubt_brief: Duration::from_secs(3),
             reorder_bytes: REORDER,

@@ -193,7 +193,11 @@ impl World {
         let (config, peers) = &self.configs[at];
         let mut broker = Broker::new(config, peers, claim, life, seed, self.clock.now());
         if self.queues.is_on {
-            broker.keeping = Some(Keeping::new(&broker.routes, self.clock.now()));
+            broker.keeping = Some(Keeping::new(
+                config.bid(),
+                broker.mesh.epoch(),
+                self.clock.now(),
+            ));
         }
         self.brokers[at] = Some(broker);
         self.clock
