@@ -304,19 +304,22 @@ impl RemoteInterest {
         self.queues.literal.contains_key(name)
     }
 
-    /// The entries that may take a queue message. Rule: R16.
+    /// The entries that may take a queue message. True when those of every other message of the queue
+    /// are the same. Rule: R16.
     pub fn queue_candidates(
         &self,
         view: &MessageView<'_>,
         routes: &Routes,
         candidates: &mut Vec<Candidate>,
-    ) {
+    ) -> bool {
+        let mut is_uniform = true;
         let value = |property: &str| view.headers.get(property).map(value_hash);
         self.queues.for_each(view.name, &mut |entry| {
             let Some(site) = routes.site(entry.bid) else {
                 return;
             };
             let Some(way) = site.way else { return };
+            is_uniform &= !matches!(entry.summary, Summary::Equality(_));
             if !entry.summary.may_match(value) {
                 return;
             }
@@ -333,5 +336,6 @@ impl RemoteInterest {
                 is_ring_open: true,
             });
         });
+        is_uniform
     }
 }

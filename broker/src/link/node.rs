@@ -17,13 +17,14 @@ use crate::clock;
 use crate::config::Config;
 use crate::mesh::config::{Claim, MeshConfig};
 use crate::mesh::core::Mesh;
-use crate::mesh::custody::{self, Custody, CustodyConfig, QueueName};
+use crate::mesh::custody::{self, Custody, CustodyConfig};
 use crate::mesh::event::{Action, Actions, Counter, Event};
 use crate::mesh::ids::{Bid, ConnId, Epoch, LinkId, Now};
 use crate::mesh::limbo::Limbo;
 use crate::mesh::replies::Replies;
 use crate::mesh::routes::Routes;
 use crate::mesh::window::Windows;
+use crate::queue::Look;
 
 /// This broker in the mesh.
 #[derive(Debug)]
@@ -54,7 +55,6 @@ pub struct Node {
     /// Guards what consumers here amount to.
     local: Mutex<LocalConsumers>,
     /// Guards where the next look at a long queue begins.
-    cursors: Mutex<HashMap<QueueName, u64>>,
     /// Guards the refusals given lately, for `/status`.
     pub(super) refusals: Mutex<VecDeque<serde_json::Value>>,
     pub(super) learned: AtomicU64,
@@ -125,7 +125,6 @@ impl Node {
             custody: Mutex::new(Custody::new(custody, now())),
             interest: RwLock::default(),
             local: Mutex::default(),
-            cursors: Mutex::default(),
             refusals: Mutex::default(),
             learned: AtomicU64::new(0),
             next_seq: AtomicU64::new(0),
@@ -178,10 +177,6 @@ impl Node {
 
     pub(super) fn local_consumers(&self) -> MutexGuard<'_, LocalConsumers> {
         lock(&self.local)
-    }
-
-    pub(super) fn cursors(&self) -> MutexGuard<'_, HashMap<QueueName, u64>> {
-        lock(&self.cursors)
     }
 
     /// What others want.
@@ -333,7 +328,7 @@ impl Node {
         self.custody(custody::Event::Generation);
         for cell in self.broker.queues.all() {
             if cell.numbers().ready > 0 {
-                self.look_at(&cell);
+                self.look_at(&cell, Look::All);
             }
         }
     }
@@ -366,7 +361,7 @@ impl Node {
                 .iter()
                 .any(|filter| crate::model::destination::matches(filter, name));
             if is_touched && cell.numbers().ready > 0 {
-                self.look_at(&cell);
+                self.look_at(&cell, Look::All);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::mesh::event::Event;
 use crate::mesh::ids::Bid;
 use crate::mesh::ring::Level;
 use crate::model::{Kind, MessageView};
-use crate::queue::QueueCell;
+use crate::queue::{Look, QueueCell};
 
 impl Remote for Node {
     fn bid(&self) -> [u8; 16] {
@@ -88,6 +88,6 @@ impl Remote for Node {
     }
 
     fn queue_waits(&self, cell: &Arc<QueueCell>) {
-        self.look_at(cell);
+        self.look_at(cell, Look::New);
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::handover::History;
+use super::scan::Scan;
 use crate::model::Message;
 use crate::routing::properties::MessageProperties;
 use crate::selector::{ClassId, ClassIndex, Selector};
@@ -72,6 +73,7 @@ pub struct Queue {
     pub(super) classes: HashMap<ClassId, Class>,
     pub(super) scratch: Vec<ClassId>,
     pub(super) counters: QueueCounters,
+    pub(super) scan: Scan,
 }
 
 impl Queue {
@@ -91,6 +93,7 @@ impl Queue {
             classes: HashMap::new(),
             scratch: Vec::new(),
             counters: QueueCounters::default(),
+            scan: Scan::default(),
         }
     }
 
