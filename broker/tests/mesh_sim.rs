@@ -124,6 +124,17 @@ fn a_driver_that_leaves_a_rule_out_is_noticed() {
 }
 
 #[test]
+fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
+    let queues = ["queue-ring", "queue-mesh", "queue-chain"];
+    let replies = ["reply-ring", "reply-mesh", "reply-chain"];
+    assert_eq!(noticed(Sabotage::Learned, &replies), Some("I10"));
+    assert_eq!(noticed(Sabotage::Refusals, &queues), Some("I14"));
+    assert_eq!(noticed(Sabotage::Repeats, &queues), Some("I12"));
+    assert_eq!(noticed(Sabotage::Gone, &queues), Some("I13"));
+    assert_eq!(noticed(Sabotage::Sweep, &queues), Some("I13"));
+}
+
+#[test]
 fn many_seeds_keep_all_invariants() {
     many(&SCENARIOS);
 }

@@ -1,6 +1,9 @@
 //! A queue and custody: what is offered to other brokers, and what comes from them (R12 b, R15 to
 //! R18). The driver of links and the simulator of networks call the same functions.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use bytes::Bytes;

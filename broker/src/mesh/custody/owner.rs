@@ -129,8 +129,9 @@ impl Custody {
             let Some(stream) = self.streams.get_mut(&(bid, is_persistent)) else {
                 continue;
             };
-            if is_new_process && stream.is_idle() {
-                // The new process would wait for what came before in it.
+            let is_void = !is_persistent && !stream.is_holding();
+            if is_new_process && (stream.is_idle() || is_void) {
+                // The new process has nothing of it, and would wait for what came before.
                 self.streams.remove(&(bid, is_persistent));
                 continue;
             }

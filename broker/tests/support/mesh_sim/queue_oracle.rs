@@ -176,7 +176,7 @@ pub struct QueueWorld {
     pub random: Random,
     seen: BTreeSet<(usize, Bid, u64, u32, u64)>,
     /// Which process each process sends transfers to, as far as it was told.
-    streams: BTreeMap<(usize, u32, usize), u32>,
+    streams: BTreeMap<(usize, u32, usize, bool), (u32, Now)>,
 }
 
 impl QueueWorld {
@@ -265,9 +265,9 @@ impl World {
         let entries = tried.iter().filter(|one| one.bid == to).cloned().collect();
         let life = self.life(to_at).unwrap_or(0);
         let own_life = self.life(at).unwrap_or(0);
-        let stream = (at, own_life, to_at);
-        self.queues.streams.entry(stream).or_insert(life);
         let record = self.queues.oracle.record(message);
+        let stream = (at, own_life, to_at, record.plan.is_persistent);
+        self.queues.streams.entry(stream).or_insert((life, now));
         record.sent.insert(at, (to_at, entries));
         let step = Step::Offered { to: to_at };
         self.oracle.note_step(now, message, at, step);
@@ -279,6 +279,7 @@ impl World {
 
     /// A message came back to its owner. I14: no entry refuses it twice for want of a consumer.
     pub fn judge_return(&mut self, at: usize, name: &QueueName, token: u64, why: ReturnReason) {
+        let now = self.clock.now();
         let message = self
             .queue(at, name)
             .and_then(|own| number_of(own.queue.peek(token)?));
@@ -302,9 +303,11 @@ impl World {
             ReturnReason::InDoubt => record.may_be_double = true,
             ReturnReason::Unknown => {
                 record.may_be_double = true;
+                let stream = (at, life, to, record.plan.is_persistent);
                 let to_life = self.life(to).unwrap_or(0);
-                let stream = (at, life, to);
-                if self.queues.streams.insert(stream, to_life) == Some(to_life) {
+                let told = self.queues.streams.insert(stream, (to_life, now));
+                // All messages of a stream come back at once.
+                if told.is_some_and(|(life, when)| life == to_life && when < now) {
                     let what = format!("{to} runs on and knows nothing of the stream of {at}");
                     self.oracle.fail("I12", Some(message), what);
                 }
