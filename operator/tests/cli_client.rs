@@ -132,3 +132,66 @@ fn a_refused_login_hints_at_the_user_when_none_was_named() {
     let text = stderr(&output);
     assert!(!text.contains("--user"), "{text}");
 }
+
+/// A state folder below a new folder, with one site whose admin page has that port.
+fn state_folder(test: &str, admin: u16) -> std::path::PathBuf {
+    let name = format!("causeway-status-{test}-{}", std::process::id());
+    let home = std::env::temp_dir().join(name);
+    std::fs::remove_dir_all(&home).ok();
+    let folder = home.join(".causeway/mcollective");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let slots = format!(r#"{{"basePort": {}, "sites": {{"ie": 0}}}}"#, admin - 1);
+    std::fs::write(folder.join("slots.json"), slots).expect("written");
+    home
+}
+
+fn status(home: &std::path::Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_causeway"))
+        .arg("status")
+        .args(arguments)
+        .current_dir(home)
+        .output()
+        .expect("the command starts")
+}
+
+#[test]
+fn status_says_which_state_folder_it_read_and_how_to_name_another() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let home = state_folder("folder", port);
+    let thread = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut bytes = [0; 4096];
+        let length = stream.read(&mut bytes).expect("a request");
+        assert!(bytes[..length].starts_with(b"GET /status HTTP/1.1"));
+        let page = r#"{"revision": 3, "network": "mcollective", "site": "ie"}"#;
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", page.len());
+        let written = stream.write_all((head + page).as_bytes());
+        written.expect("the command reads");
+    });
+    let output = status(&home, &[]);
+    thread.join().expect("it was asked");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let head = "state folder .causeway/mcollective (another network: causeway status NAME, or --state DIR)\n\
+                network mcollective, as ie sees it";
+    assert!(text.starts_with(head), "{text}{}", stderr(&output));
+    // The listener is gone: nobody answers any more.
+    let output = status(&home, &["--state", ".causeway/mcollective"]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    for part in ["whose state is in .causeway/mcollective", "--state DIR"] {
+        assert!(text.contains(part), "{text}");
+    }
+    std::fs::remove_dir_all(&home).ok();
+}
+
+#[test]
+fn a_network_that_is_not_there_is_bad_usage_and_lists_those_that_are() {
+    let home = state_folder("names", 61_611);
+    let output = status(&home, &["mcolective"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    let expected = "there is mcollective (sites ie); did you mean mcollective?";
+    assert!(text.contains(expected), "{text}");
+    std::fs::remove_dir_all(&home).ok();
+}

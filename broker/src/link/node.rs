@@ -65,6 +65,8 @@ pub struct Node {
     pub(super) overflow_room: usize,
     has_pending_interest: AtomicBool,
     next_conn: AtomicU64,
+    /// What `/status` shows of the control plane, as a number.
+    revision: AtomicU64,
     pub(super) tick: Notify,
     /// TLS of links.
     pub(super) tls: ArcSwap<LinkTls>,
@@ -136,6 +138,7 @@ impl Node {
             overflow_room: limits.overflow / mesh.links.len().max(1),
             has_pending_interest: AtomicBool::new(false),
             next_conn: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
             tick: Notify::new(),
             tls: ArcSwap::from_pointee(tls),
             verifier: ArcSwap::from_pointee(verifier),
@@ -249,9 +252,18 @@ impl Node {
         // Carried out under the lock: actions of two events must not be mixed. Nothing in it waits,
         // and the lock order is core, then custody, then links.
         let late = self.carry_out(actions);
+        let revision = core.revision();
         drop(core);
         self.carry_out_late(late);
         self.tick.notify_one();
+        self.show(revision);
+    }
+
+    /// Wakes who waits for another `/status`.
+    fn show(&self, revision: u64) {
+        if self.revision.swap(revision, Ordering::Relaxed) != revision {
+            self.broker.changes.note();
+        }
     }
 
     /// Issues interest that is gathered but not said yet, so that it leaves before data (R6).
