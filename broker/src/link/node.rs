@@ -145,7 +145,7 @@ impl Node {
             listening: OnceLock::new(),
             cancel,
         });
-        node.set_links(mesh, limits.rings);
+        node.set_links(mesh, config);
         Ok(node)
     }
 
@@ -469,12 +469,13 @@ impl Node {
     }
 
     /// Makes the links those of the configuration. Indexes stay with the names.
-    pub(super) fn set_links(&self, mesh: &MeshConfig, rings: usize) {
+    pub(super) fn set_links(&self, mesh: &MeshConfig, config: &Config) {
         let old = self.links.load_full();
-        let cap = (rings / mesh.links.len().max(1)).clamp(64 << 10, 8 << 20);
+        let written = &config.broker.links;
         let mut links: Vec<Option<Arc<LinkData>>> = Vec::new();
-        for config in &mesh.links {
-            let name = &config.name;
+        for (one, config_of) in mesh.links.iter().zip(written) {
+            let name = &one.name;
+            let cap = config.limits.link_window(config_of, written.len());
             let Some(id) = self.with_core(|core| core.link(name)) else {
                 continue;
             };
@@ -488,8 +489,9 @@ impl Node {
                 .cloned();
             let link = known.unwrap_or_else(|| {
                 let metrics = &self.broker.metrics;
-                Arc::new(LinkData::new(id, name, &config.peer, cap, metrics, now()))
+                Arc::new(LinkData::new(id, name, &one.peer, cap, metrics, now()))
             });
+            link.ring().set_cap(cap, now());
             links[id.index()] = Some(link);
         }
         for link in old.iter().flatten() {
@@ -530,7 +532,7 @@ impl Node {
         let mut core = lock(&self.core);
         core.handle(Event::Config(Box::new(mesh.clone())), now(), &mut actions);
         drop(core);
-        self.set_links(mesh, config.limits.rings);
+        self.set_links(mesh, config);
         let late = self.carry_out(actions);
         self.carry_out_late(late);
         self.tick.notify_one();

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use causeway_broker::config::file::Transport;
 use causeway_broker::config::units::Span;
 use uuid::Uuid;
 
@@ -182,7 +181,6 @@ impl Ground<'_> {
                 .map(|kind| (kind, port_of(kind, block)))
                 .collect(),
             addresses,
-            transport: Transport::Tls,
             state_dir,
             drain: Span::seconds(DRAIN_SECONDS),
             claimant: self.claimant,
