@@ -1,6 +1,7 @@
 //! The broker: destinations, subscriptions and rights behind one handle that connections and links
 //! use. Owns no socket.
 
+pub mod changes;
 pub mod connections;
 pub mod matching;
 pub mod policies;
@@ -17,6 +18,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
+use self::changes::Changes;
 use self::connections::Connections;
 use self::policies::Policies;
 use self::queues::QueueDirectory;
@@ -60,6 +62,8 @@ pub struct Broker {
     pub epoch: u64,
     /// When it started, milliseconds since 1970.
     pub started_ms: i64,
+    /// The revision of what `/status` shows.
+    pub changes: Changes,
     /// What the last reload came to.
     pub reloads: status::Reloads,
     /// Rates of queues, for reports.
@@ -79,6 +83,7 @@ impl Broker {
                 &config.users.users,
             )),
             policies: ArcSwap::from_pointee(Policies::new(&config)),
+            changes: Changes::default(),
             reloads: status::Reloads::new(&config.hash),
             config: ArcSwap::new(config),
             topics: RwLock::default(),

@@ -37,12 +37,7 @@ impl Broker {
         filter: &Destination,
     ) -> Result<(), SubscribeError> {
         if filter.kind.is_temporary() {
-            let is_owner = self.temporaries.owner(filter.kind, &filter.name) == Some(connection);
-            return if is_owner {
-                Ok(())
-            } else {
-                Err(SubscribeError::NotOwner)
-            };
+            return self.check_temporary(connection, identity, filter);
         }
         if !self.may(identity, Verb::Read, filter.kind, &filter.name) {
             self.metrics.denied.with_label_values(&["read"]).inc();
@@ -57,6 +52,30 @@ impl Broker {
             return Err(SubscribeError::Denied(Verb::Admin));
         }
         Ok(())
+    }
+
+    /// Temporary destinations are their owner's, who needs the right to make them and to read from them.
+    fn check_temporary(
+        &self,
+        connection: u64,
+        identity: &Identity,
+        filter: &Destination,
+    ) -> Result<(), SubscribeError> {
+        let may = |verb| self.may(identity, verb, filter.kind, &filter.name);
+        let owner = self.temporaries.owner(filter.kind, &filter.name);
+        let denied = match owner {
+            // It would have been made when it was first named.
+            None if !may(Verb::Admin) => Some(("admin", Verb::Admin)),
+            Some(owner) if owner == connection => {
+                (!may(Verb::Read)).then_some(("read", Verb::Read))
+            }
+            None | Some(_) => return Err(SubscribeError::NotOwner),
+        };
+        let Some((label, verb)) = denied else {
+            return Ok(());
+        };
+        self.metrics.denied.with_label_values(&[label]).inc();
+        Err(SubscribeError::Denied(verb))
     }
 
     /// Makes a subscription active. Its rights were checked.
@@ -169,8 +188,7 @@ impl Broker {
         work: &mut Work,
     ) {
         let filter = &subscriber.filter;
-        let is_allowed =
-            filter.kind.is_temporary() || self.may(identity, Verb::Read, filter.kind, &filter.name);
+        let is_allowed = self.may(identity, Verb::Read, filter.kind, &filter.name);
         if subscriber.is_allowed.swap(is_allowed, Ordering::AcqRel) == is_allowed {
             return;
         }
@@ -203,5 +221,46 @@ impl Broker {
                 );
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::test_support;
+
+    fn broker(temporary: &str) -> Broker {
+        let mut files = test_support::files();
+        let section = format!("authorization:\n  temporary: {temporary}\n");
+        let text = String::from_utf8_lossy(&files.broker).replace("authorization:\n", &section);
+        files.broker = text.into_bytes();
+        Broker::new(Arc::new(test_support::config(&files)), 1, [0; 16])
+    }
+
+    fn ask(broker: &Broker, connection: u64) -> Result<(), SubscribeError> {
+        let rules = broker.rules.load();
+        let alice = rules.identity("alice").expect("she is active");
+        let own = Destination::new(Kind::TempQueue, "own");
+        broker.check_subscribe(connection, alice, &own)
+    }
+
+    #[test]
+    fn a_temporary_destination_is_for_its_owner_who_may_read_it() {
+        let broker = broker(r#"{read: [everyone], write: [], admin: [everyone]}"#);
+        assert_eq!(ask(&broker, 1), Err(SubscribeError::NotOwner));
+        broker.temporaries.add(Kind::TempQueue, "own", 1);
+        assert_eq!(ask(&broker, 1), Ok(()));
+        assert_eq!(ask(&broker, 2), Err(SubscribeError::NotOwner));
+    }
+
+    #[test]
+    fn temporary_destinations_need_the_rights_to_make_and_to_read_them() {
+        let no_admin = broker(r#"{read: ["*"], write: ["*"], admin: [nobody]}"#);
+        assert_eq!(ask(&no_admin, 1), Err(SubscribeError::Denied(Verb::Admin)));
+        let no_read = broker(r#"{read: [nobody], write: ["*"], admin: ["*"]}"#);
+        no_read.temporaries.add(Kind::TempQueue, "own", 1);
+        assert_eq!(ask(&no_read, 1), Err(SubscribeError::Denied(Verb::Read)));
+        let denied = no_read.metrics.denied.with_label_values(&["read"]).get();
+        assert_eq!(denied, 1);
     }
 }

@@ -71,8 +71,6 @@ pub struct Limits {
     pub reply_ttl: Span,
     /// Standing credit of an entry of interest.
     pub open_credit: u32,
-    /// Destinations are spread over equally short paths.
-    pub spread: bool,
     /// Times of links.
     pub mesh_times: MeshTimes,
     /// How long a message waits for a route.
@@ -199,7 +197,6 @@ impl Limits {
             ),
             reply_ttl: mesh.reply_ttl.unwrap_or(Span::seconds(600)),
             open_credit: mesh.open_credit.unwrap_or(16),
-            spread: mesh.spread.unwrap_or(false),
             mesh_times: MeshTimes::of(mesh),
             limbo_time: mesh.limbo_time.unwrap_or(Span::seconds(2)),
             doubt_timeout: mesh.doubt_timeout.unwrap_or(Span::seconds(60)),
@@ -215,6 +212,7 @@ impl Limits {
             log_format: file.log.format.unwrap_or(LogFormat::Json),
         }
     }
+
     /// The window of a link: its own, or the smaller of 8 MiB and its part of all rings.
     #[must_use]
     pub fn link_window(&self, link: &Link, links: usize) -> usize {

@@ -62,6 +62,8 @@ pub struct Node {
     pub(super) overflow_room: usize,
     has_pending_interest: AtomicBool,
     next_conn: AtomicU64,
+    /// What `/status` shows of the control plane, as a number.
+    revision: AtomicU64,
     pub(super) tick: Notify,
     /// TLS of links.
     pub(super) tls: ArcSwap<LinkTls>,
@@ -131,13 +133,14 @@ impl Node {
             overflow_room: limits.overflow / mesh.links.len().max(1),
             has_pending_interest: AtomicBool::new(false),
             next_conn: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
             tick: Notify::new(),
             tls: ArcSwap::from_pointee(tls),
             verifier: ArcSwap::from_pointee(verifier),
             listening: OnceLock::new(),
             cancel,
         });
-        node.set_links(mesh, limits.rings);
+        node.set_links(mesh, config);
         Ok(node)
     }
 
@@ -225,9 +228,18 @@ impl Node {
         // Carried out under the lock: actions of two events must not be mixed. Nothing in it waits,
         // and the lock order is core, then custody, then links.
         let late = self.carry_out(actions);
+        let revision = core.revision();
         drop(core);
         self.carry_out_late(late);
         self.tick.notify_one();
+        self.show(revision);
+    }
+
+    /// Wakes who waits for another `/status`.
+    fn show(&self, revision: u64) {
+        if self.revision.swap(revision, Ordering::Relaxed) != revision {
+            self.broker.changes.note();
+        }
     }
 
     /// Issues interest that is gathered but not said yet, so that it leaves before data (R6).
@@ -433,12 +445,13 @@ impl Node {
     }
 
     /// Makes the links those of the configuration. Indexes stay with the names.
-    pub(super) fn set_links(&self, mesh: &MeshConfig, rings: usize) {
+    pub(super) fn set_links(&self, mesh: &MeshConfig, config: &Config) {
         let old = self.links.load_full();
-        let cap = (rings / mesh.links.len().max(1)).clamp(64 << 10, 8 << 20);
+        let written = &config.broker.links;
         let mut links: Vec<Option<Arc<LinkData>>> = Vec::new();
-        for config in &mesh.links {
-            let name = &config.name;
+        for (one, config_of) in mesh.links.iter().zip(written) {
+            let name = &one.name;
+            let cap = config.limits.link_window(config_of, written.len());
             let Some(id) = self.with_core(|core| core.link(name)) else {
                 continue;
             };
@@ -452,8 +465,9 @@ impl Node {
                 .cloned();
             let link = known.unwrap_or_else(|| {
                 let metrics = &self.broker.metrics;
-                Arc::new(LinkData::new(id, name, &config.peer, cap, metrics, now()))
+                Arc::new(LinkData::new(id, name, &one.peer, cap, metrics, now()))
             });
+            link.ring().set_cap(cap, now());
             links[id.index()] = Some(link);
         }
         for link in old.iter().flatten() {
@@ -494,7 +508,7 @@ impl Node {
         let mut core = lock(&self.core);
         core.handle(Event::Config(Box::new(mesh.clone())), now(), &mut actions);
         drop(core);
-        self.set_links(mesh, config.limits.rings);
+        self.set_links(mesh, config);
         let late = self.carry_out(actions);
         self.carry_out_late(late);
         self.tick.notify_one();

@@ -281,7 +281,13 @@ impl Sink for ConnectionSink {
 
     fn temporary(&mut self, kind: Kind, private: &str) -> String {
         let name = format!("{}{private}", self.own_names);
-        if self.broker.temporaries.owner(kind, &name).is_none() {
+        let may_make = || {
+            self.publisher.as_ref().is_some_and(|publisher| {
+                self.broker
+                    .may(&publisher.identity, Verb::Admin, kind, &name)
+            })
+        };
+        if self.broker.temporaries.owner(kind, &name).is_none() && may_make() {
             self.broker
                 .temporaries
                 .add(kind, &name, self.outbound.connection);

@@ -226,8 +226,6 @@ section! {
         reply_ttl: Span,
         /// Standing credit of an entry of interest.
         open_credit: u32,
-        /// Destinations are spread over equally short paths; equal at all sites.
-        spread: bool,
         /// From the connection to both ACCEPTs.
         handshake_timeout: Span,
         /// From ACCEPT to SYNCED.
