@@ -2,6 +2,7 @@
 //! use. Owns no socket.
 
 pub mod connections;
+pub mod durables;
 pub mod matching;
 pub mod policies;
 pub mod publish;
@@ -18,6 +19,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use arc_swap::ArcSwap;
 
 use self::connections::Connections;
+use self::durables::Durables;
 use self::policies::Policies;
 use self::queues::QueueDirectory;
 use self::remote::Remote;
@@ -46,6 +48,8 @@ pub struct Broker {
     generation: AtomicU64,
     /// The queues.
     pub queues: QueueDirectory,
+    /// The durable subscriptions.
+    pub durables: Durables,
     /// The temporary destinations.
     pub temporaries: Temporaries,
     /// The open connections.
@@ -84,6 +88,7 @@ impl Broker {
             topics: RwLock::default(),
             generation: AtomicU64::new(1),
             queues: QueueDirectory::default(),
+            durables: Durables::default(),
             temporaries: Temporaries::default(),
             connections: Arc::default(),
             metrics,
@@ -133,9 +138,13 @@ impl Broker {
     /// cut by a deny.
     #[must_use]
     pub fn may_read_now(&self, subscriber: &Subscriber, kind: Kind, name: &str) -> bool {
+        self.may_user_read(&subscriber.user, kind, name)
+    }
+
+    fn may_user_read(&self, user: &str, kind: Kind, name: &str) -> bool {
         let rules = self.rules.load();
         rules
-            .identity(&subscriber.user)
+            .identity(user)
             .is_some_and(|identity| rules.may(identity, Verb::Read, kind, name))
     }
 

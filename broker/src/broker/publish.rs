@@ -200,7 +200,12 @@ impl Broker {
         }
         let mut subscribers = self.topic_subscribers(name);
         subscribers.retain(|subscriber| self.may_read_now(subscriber, Kind::Topic, name));
-        TopicRoute::new(subscribers)
+        let mut route = TopicRoute::new(subscribers);
+        route.durables = self.durables.matching(name);
+        route
+            .durables
+            .retain(|durable| self.may_user_read(&durable.key.user, Kind::Topic, name));
+        route
     }
 
     /// Everyone who wants messages of that topic, here and elsewhere.
@@ -245,6 +250,9 @@ impl Broker {
         view: &MessageView<'_>,
         work: &mut Work,
     ) {
+        if !route.durables.is_empty() {
+            self.feed_durables(publisher, &route.durables, view, work);
+        }
         if route.plain.is_empty() && route.selected.is_empty() {
             return;
         }
@@ -335,30 +343,34 @@ impl Broker {
         };
         self.metrics.dead_letters.with_label_values(&[label]).inc();
         let policies = self.policies();
-        let policy = policies.queue(&from.name);
         let Some(view) = message.view() else { return };
+        // What a durable subscription keeps was sent to a topic.
+        let is_of_topic = from.kind == Kind::Topic;
+        let name = if is_of_topic { view.name } else { &from.name };
+        let policy = policies.queue(name);
         let wanted = (view.persistent || policy.dead_letter_non_persistent)
-            && (reason != DeadReason::Expired || policy.dead_letter_expired)
+            && (reason != DeadReason::Expired || (policy.dead_letter_expired && !is_of_topic))
             && !from.kind.is_temporary();
-        let Some(name) = policy.dead_letter_for(&from.name).filter(|_| wanted) else {
+        let Some(dead_letter) = policy.dead_letter_for(name).filter(|_| wanted) else {
             self.metrics
                 .messages_dropped
                 .with_label_values(&[label])
                 .inc();
             return;
         };
-        if *name == *from.name {
+        if !is_of_topic && *dead_letter == *name {
             return;
         }
-        let original = from.to_string();
+        let original = format!("{}{name}", from.kind.scheme());
         let mut kept = Message::from_view(&MessageView {
-            name: &name,
+            kind: Kind::Queue,
+            name: &dead_letter,
             original_destination: Some(&original),
             ..view
         });
         // A dead letter stays until somebody looks at it.
         kept.expires_ms = 0;
-        if !self.enqueue_kept(&Destination::new(Kind::Queue, &name), &kept, work) {
+        if !self.enqueue_kept(&Destination::new(Kind::Queue, &dead_letter), &kept, work) {
             self.metrics
                 .messages_dropped
                 .with_label_values(&["dead_letters_full"])

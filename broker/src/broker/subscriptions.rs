@@ -71,6 +71,17 @@ impl Broker {
     ) -> Result<(), SubscribeError> {
         let filter = &subscriber.filter;
         let now_ns = clock::monotonic_ns();
+        if let Some(durable) = &subscriber.durable {
+            durable.cell.subscribe(
+                subscriber.key,
+                options.clone(),
+                subscriber.clone(),
+                now_ns,
+                work,
+            );
+            self.metrics.subscriptions.inc();
+            return Ok(());
+        }
         match filter.kind {
             Kind::Topic => self.add_topic_subscriber(subscriber),
             Kind::TempTopic => {
@@ -99,7 +110,7 @@ impl Broker {
                 {}
             }
         }
-        self.interest_added(subscriber);
+        self.announce_subscriber(subscriber, true);
         self.metrics.subscriptions.inc();
         Ok(())
     }
@@ -119,6 +130,11 @@ impl Broker {
         let filter = &subscriber.filter;
         let now_ns = clock::monotonic_ns();
         match filter.kind {
+            Kind::Topic if let Some(durable) = &subscriber.durable => {
+                let cell = &durable.cell;
+                cell.unsubscribe(subscriber.key, |seq| returns(cell, seq), now_ns, work);
+                durable.release();
+            }
             Kind::Topic => self.remove_topic_subscriber(subscriber),
             Kind::TempTopic => {
                 self.temporaries.unsubscribe(&filter.name, subscriber);
@@ -135,11 +151,18 @@ impl Broker {
             }
         }
         if subscriber.allowed() {
-            self.interest_removed(subscriber);
+            self.announce_subscriber(subscriber, false);
         } else {
             self.metrics.subscriptions_withdrawn.dec();
         }
         self.metrics.subscriptions.dec();
+    }
+
+    /// A durable subscription is announced as long as it exists, whoever consumes.
+    fn announce_subscriber(&self, subscriber: &Subscriber, is_new: bool) {
+        if subscriber.durable.is_none() {
+            self.announce(&subscriber.filter, subscriber.selector.as_ref(), is_new);
+        }
     }
 
     /// Copies of what waits in the matching queues, for a browser.
@@ -169,8 +192,13 @@ impl Broker {
         work: &mut Work,
     ) {
         let filter = &subscriber.filter;
-        let is_allowed =
-            filter.kind.is_temporary() || self.may(identity, Verb::Read, filter.kind, &filter.name);
+        let is_allowed = match &subscriber.durable {
+            Some(durable) => durable.allowed(),
+            None => {
+                filter.kind.is_temporary()
+                    || self.may(identity, Verb::Read, filter.kind, &filter.name)
+            }
+        };
         if subscriber.is_allowed.swap(is_allowed, Ordering::AcqRel) == is_allowed {
             return;
         }
@@ -182,14 +210,16 @@ impl Broker {
         );
         if is_allowed {
             self.metrics.subscriptions_withdrawn.dec();
-            self.interest_added(subscriber);
+            self.announce_subscriber(subscriber, true);
         } else {
             self.metrics.subscriptions_withdrawn.inc();
             self.metrics.denied.with_label_values(&["delivery"]).inc();
-            self.interest_removed(subscriber);
+            self.announce_subscriber(subscriber, false);
         }
         let capacity = if is_allowed { capacity } else { 0 };
-        let cells = if filter.is_pattern() {
+        let cells = if let Some(durable) = &subscriber.durable {
+            vec![durable.cell.clone()]
+        } else if filter.is_pattern() {
             self.queues.all()
         } else {
             self.queues.find(filter).into_iter().collect()

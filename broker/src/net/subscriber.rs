@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::outbound::{Append, Outbound};
 use super::unacked::{Delivered, Source};
+use crate::broker::durables::Durable;
 use crate::model::{Destination, Message, MessageView};
 use crate::queue::QueueCell;
 use crate::selector::Selector;
@@ -33,8 +34,10 @@ pub struct Subscriber {
     pub session_id: u32,
     /// When messages count as consumed.
     pub mode: AckMode,
-    /// What it asked for: a destination or a pattern.
+    /// What it asked for: a destination or a pattern; the first one of a durable subscription.
     pub filter: Destination,
+    /// The durable subscription that it consumes from.
+    pub durable: Option<Arc<Durable>>,
     /// Only messages that match.
     pub selector: Option<Selector>,
     /// Leaves out what its own connection publishes.
