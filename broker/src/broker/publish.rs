@@ -250,8 +250,9 @@ impl Broker {
         view: &MessageView<'_>,
         work: &mut Work,
     ) {
+        let mut kept = None;
         if !route.durables.is_empty() {
-            self.feed_durables(publisher, &route.durables, view, work);
+            self.feed_durables(publisher, &route.durables, view, &mut kept, work);
         }
         if route.plain.is_empty() && route.selected.is_empty() {
             return;
@@ -261,7 +262,12 @@ impl Broker {
             tails.start(view);
             route.for_each(view, |subscriber| {
                 let is_own = publisher == Some(subscriber.outbound.connection);
-                if subscriber.allowed() && !(is_own && subscriber.no_local) {
+                if !subscriber.allowed() || (is_own && subscriber.no_local) {
+                    return;
+                }
+                if let Some(backlog) = &subscriber.backlog {
+                    self.feed_backlog(backlog, subscriber, view, &mut kept, work);
+                } else {
                     deliver_topic(
                         subscriber,
                         view,
@@ -275,6 +281,26 @@ impl Broker {
             tails.shrink();
         });
         self.metrics.messages_out.inc_by(delivered);
+    }
+
+    /// Hands a topic message to a subscription with a window.
+    fn feed_backlog(
+        &self,
+        backlog: &Arc<QueueCell>,
+        subscriber: &Subscriber,
+        view: &MessageView<'_>,
+        kept: &mut Option<Message>,
+        work: &mut Work,
+    ) {
+        let message = kept.get_or_insert_with(|| Message::from_view(view));
+        let dropped = backlog.enqueue_dropping(message, work);
+        if dropped > 0 {
+            subscriber.outbound.count_dropped(dropped);
+            self.metrics
+                .messages_dropped
+                .with_label_values(&["topic_pending"])
+                .inc_by(dropped);
+        }
     }
 
     fn publish_queue(

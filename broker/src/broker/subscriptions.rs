@@ -82,6 +82,10 @@ impl Broker {
             self.metrics.subscriptions.inc();
             return Ok(());
         }
+        if let Some(backlog) = &subscriber.backlog {
+            let (key, options) = (subscriber.key, options.clone());
+            backlog.subscribe(key, options, subscriber.clone(), now_ns, work);
+        }
         match filter.kind {
             Kind::Topic => self.add_topic_subscriber(subscriber),
             Kind::TempTopic => {
@@ -150,6 +154,9 @@ impl Broker {
                 }
             }
         }
+        if let Some(backlog) = &subscriber.backlog {
+            backlog.discard();
+        }
         if subscriber.allowed() {
             self.announce_subscriber(subscriber, false);
         } else {
@@ -217,8 +224,9 @@ impl Broker {
             self.announce_subscriber(subscriber, false);
         }
         let capacity = if is_allowed { capacity } else { 0 };
-        let cells = if let Some(durable) = &subscriber.durable {
-            vec![durable.cell.clone()]
+        let own = subscriber.durable.as_ref().map(|durable| &durable.cell);
+        let cells = if let Some(cell) = own.or(subscriber.backlog.as_ref()) {
+            vec![cell.clone()]
         } else if filter.is_pattern() {
             self.queues.all()
         } else {

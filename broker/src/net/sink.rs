@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::outbound::Outbound;
 use super::subscriber::{AckMode, Subscriber};
-use super::unacked::{Delivered, Named, Source};
+use super::unacked::{Delivered, Named};
 use crate::broker::Broker;
 use crate::broker::connections::Connection;
 use crate::broker::publish::{PublishError, Publisher};
@@ -159,17 +159,16 @@ impl ConnectionSink {
     }
 
     fn consume(&mut self, delivered: Delivered, is_nack: bool) {
-        let Source::Queue {
+        let Delivered {
             queue,
             consumer,
             seq,
             ..
-        } = delivered.source
-        else {
-            return;
-        };
+        } = delivered;
+        // A refusal by one of many subscribers to a topic says nothing about the message.
+        let is_refused = is_nack && queue.destination.kind != Kind::TempTopic;
         queue.apply(&mut self.work, |queue, effects| {
-            if is_nack {
+            if is_refused {
                 queue.reject(ConsumerId(consumer), seq, effects)
             } else {
                 queue.ack(ConsumerId(consumer), seq, effects)

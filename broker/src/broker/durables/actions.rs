@@ -84,10 +84,10 @@ impl Broker {
         publisher: Option<u64>,
         durables: &[Arc<Durable>],
         view: &MessageView<'_>,
+        kept: &mut Option<Message>,
         work: &mut Work,
     ) {
         let properties = MessageProperties::new(view);
-        let mut kept: Option<Message> = None;
         for durable in durables {
             if !durable.wants(publisher, &properties) {
                 continue;

@@ -8,7 +8,8 @@ use crate::broker::durables::{DurableError, DurableKey, DurableWish};
 use crate::broker::subscriptions::SubscribeError;
 use crate::model::{Destination, Kind};
 use crate::net::subscriber::{AckMode, Subscriber};
-use crate::queue::state::ConsumerOptions;
+use crate::queue::QueueCell;
+use crate::queue::state::{ConsumerOptions, QueueLimits};
 use crate::selector::{Conversion, Selector};
 use crate::wire::stomp::Refusal;
 use crate::wire::stomp::encode::{self, Escaping, Presentation};
@@ -51,7 +52,8 @@ impl ConnectionSink {
         }
         for (kind, name) in subscribe.parts {
             let capacity = self.capacity(subscribe, *kind, name);
-            let subscriber = self.subscriber(subscribe, *kind, name, selector.clone());
+            let mut subscriber = self.subscriber(subscribe, *kind, name, selector.clone());
+            subscriber.backlog = self.backlog(subscribe, *kind, capacity);
             self.add_consumer(subscribe, subscriber, capacity)
                 .map_err(|error| self.subscribe_error(error, *kind, name))?;
         }
@@ -95,6 +97,31 @@ impl ConnectionSink {
             .map_err(|error| self.subscribe_error(error, *kind, first))
     }
 
+    /// Where a topic subscription has a window, what does not fit into it waits here: so many
+    /// messages as the client asks for, and `limits.outbound` bytes with what is in its hands.
+    fn backlog(
+        &self,
+        subscribe: &Subscribe<'_>,
+        kind: Kind,
+        capacity: u32,
+    ) -> Option<Arc<QueueCell>> {
+        let is_bounded = subscribe.mode != session::AckMode::Auto;
+        if kind.is_queue() || !(is_bounded || subscribe.pending_limit.is_some()) {
+            return None;
+        }
+        let max_messages = subscribe
+            .pending_limit
+            .map_or(0, |limit| limit.saturating_add(capacity));
+        let limits = QueueLimits {
+            max_bytes: self.broker.config().limits.outbound,
+            max_messages: max_messages as usize,
+            max_redeliveries: 0,
+        };
+        // As a temporary topic it belongs to its connection.
+        let destination = Destination::new(Kind::TempTopic, "");
+        Some(Arc::new(QueueCell::new(destination, limits, 0)))
+    }
+
     pub(super) fn end_durable(&mut self, client_id: &str, name: &str) -> Result<(), Refusal> {
         let key = self.durable_key(client_id, name);
         self.broker
@@ -120,8 +147,11 @@ impl ConnectionSink {
         subscriber: Subscriber,
         capacity: u32,
     ) -> Result<(), SubscribeError> {
+        // What reaches the backlog of a topic subscription has matched already.
+        let is_of_topic = !subscriber.filter.kind.is_queue();
+        let selector = subscriber.selector.clone().filter(|_| !is_of_topic);
         let options = ConsumerOptions {
-            selector: subscriber.selector.clone(),
+            selector,
             capacity,
             priority: subscribe.priority,
             is_exclusive: subscribe.is_exclusive,
@@ -159,6 +189,7 @@ impl ConnectionSink {
             mode,
             filter: Destination::new(kind, name),
             durable: None,
+            backlog: None,
             selector,
             no_local: subscribe.no_local,
             user: self
