@@ -17,9 +17,7 @@ impl Remote for Node {
     }
 
     fn interest(&self, change: Wanted) {
-        let change = self
-            .local_consumers()
-            .change(&change.subscriber, change.is_new);
+        let change = self.local_consumers().change(&change);
         self.control(Event::Interest(vec![change]));
     }
 
