@@ -10,19 +10,20 @@ use causeway_broker::mesh::ids::{Bid, Epoch, Sid};
 use causeway_broker::mesh::session::LinkState;
 
 use super::faults::Fault;
+use super::shrink::Most;
 use super::topology::{Shape, below, distances};
 use super::world::{Sabotage, Task, World};
 
 /// Destinations of a run.
-const TOPICS: [&str; 6] = ["a.x", "a.y", "a.b.x", "b.x", "c", "d.e.f.g"];
+pub const TOPICS: [&str; 6] = ["a.x", "a.y", "a.b.x", "b.x", "c", "d.e.f.g"];
 /// What subscribers ask for.
 const FILTERS: [&str; 8] = ["a.x", "a.*", "a.>", "b.>", "*.x", "c", "d.e.*.g", ">"];
 /// Published in each time of peace.
 const IN_PEACE: usize = 70;
 /// Published while faults are on.
-const IN_TROUBLE: usize = 120;
+pub const IN_TROUBLE: usize = 120;
 /// Faults at least.
-const FAULTS: usize = 3;
+pub const FAULTS: usize = 3;
 /// A network is itself again at most so long after the last fault.
 const HEALED: Duration = Duration::from_secs(90);
 
@@ -35,6 +36,16 @@ pub enum Trouble {
     OneLink,
     /// The two halves are apart: each serves its own subscribers.
     Halves,
+    /// Rings are full: producers wait, links stay up, nothing reliable is lost.
+    Full,
+    /// An only path goes and comes again within a moment: nothing lost.
+    OnlyPath,
+    /// One broker after the other leaves as planned: nothing lost.
+    Leave,
+    /// Links and sites come, go and change their costs.
+    Change,
+    /// Processes claim sites that live, or come back with an old clock.
+    Claims,
 }
 
 /// A kind of run.
@@ -57,7 +68,7 @@ const fn scenario(name: &'static str, shape: Shape, trouble: Trouble) -> Scenari
 }
 
 /// All kinds of runs.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 27] = [
     scenario("chain", Shape::Chain, Trouble::Any),
     scenario("ring", Shape::Ring, Trouble::Any),
     scenario("star", Shape::Star, Trouble::Any),
@@ -69,10 +80,26 @@ pub const SCENARIOS: [Scenario; 11] = [
     scenario("one-countries", Shape::Countries, Trouble::OneLink),
     scenario("one-regular", Shape::Regular, Trouble::OneLink),
     scenario("halves", Shape::Countries, Trouble::Halves),
+    scenario("tree", Shape::Tree, Trouble::Any),
+    scenario("grid", Shape::Grid, Trouble::Any),
+    scenario("barbell", Shape::Barbell, Trouble::Any),
+    scenario("parallel", Shape::Parallel, Trouble::Any),
+    scenario("full-ring", Shape::Ring, Trouble::Full),
+    scenario("full-tree", Shape::Tree, Trouble::Full),
+    scenario("full-countries", Shape::Countries, Trouble::Full),
+    scenario("only-chain", Shape::Chain, Trouble::OnlyPath),
+    scenario("only-tree", Shape::Tree, Trouble::OnlyPath),
+    scenario("only-barbell", Shape::Barbell, Trouble::OnlyPath),
+    scenario("leave-ring", Shape::Ring, Trouble::Leave),
+    scenario("leave-mesh", Shape::Mesh, Trouble::Leave),
+    scenario("leave-regular", Shape::Regular, Trouble::Leave),
+    scenario("change-regular", Shape::Regular, Trouble::Change),
+    scenario("change-grid", Shape::Grid, Trouble::Change),
+    scenario("claims-regular", Shape::Regular, Trouble::Claims),
 ];
 
 /// One run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
     /// Its kind.
     pub scenario: Scenario,
@@ -80,6 +107,8 @@ pub struct Run {
     pub brokers: usize,
     /// Decides everything else.
     pub seed: u64,
+    /// How much of it is played.
+    pub most: Most,
 }
 
 impl fmt::Display for Run {
@@ -88,12 +117,17 @@ impl fmt::Display for Run {
             formatter,
             "{}:{}:{:#x}",
             self.scenario.name, self.brokers, self.seed
-        )
+        )?;
+        if self.most == Most::default() {
+            return Ok(());
+        }
+        write!(formatter, ":{}", self.most.text())
     }
 }
 
 impl Run {
-    /// Reads `<scenario>:<brokers>:<seed>`.
+    /// Reads `<scenario>:<brokers>:<seed>`, and how much of it is played when there is a fourth
+    /// part: `faults=3,messages=100`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
         let name = parts.next()?;
@@ -104,10 +138,12 @@ impl Run {
             Some(hex) => u64::from_str_radix(hex, 16).ok()?,
             None => seed.parse().ok()?,
         };
+        let most = parts.next().map_or(Some(Most::default()), Most::parse)?;
         Some(Self {
             scenario,
             brokers,
             seed,
+            most,
         })
     }
 
@@ -120,6 +156,7 @@ impl Run {
     pub fn execute_without(&self, sabotage: Option<Sabotage>) -> World {
         let mut world = World::new(self.scenario.shape, self.brokers, self.seed);
         world.sabotage = sabotage;
+        world.most = self.most;
         for at in 0..self.brokers {
             world.start(at);
             for filter in world.first_filters(at) {
@@ -135,6 +172,11 @@ impl Run {
             Trouble::Any => world.trouble(),
             Trouble::OneLink => world.one_link(),
             Trouble::Halves => world.halves(),
+            Trouble::Full => world.full(),
+            Trouble::OnlyPath => world.only_path(),
+            Trouble::Leave => world.leaves(),
+            Trouble::Change => world.changes(),
+            Trouble::Claims => world.claims(),
         }
         world.settle();
         world.peace();
@@ -173,30 +215,37 @@ impl World {
     }
 
     /// Plans messages over a time.
-    fn publish_over(&mut self, time: Duration, count: usize, is_owed: bool) {
+    pub fn publish_over(&mut self, time: Duration, count: usize, is_owed: bool) {
         for number in 0..count {
-            let at = below(&mut self.work_random, self.brokers.len());
+            let at = below(&mut self.work_random, self.size);
             let topic = TOPICS[below(&mut self.work_random, TOPICS.len())];
             let len = match (number % 40, below(&mut self.work_random, 4)) {
                 (7, _) => 300_000,
                 (_, 0) => below(&mut self.work_random, 20_000),
                 _ => below(&mut self.work_random, 300),
             };
+            let ttl = match number % 6 {
+                5 => Duration::from_millis(1500) + self.work_random.up_to(Duration::from_secs(2)),
+                _ => Duration::ZERO,
+            };
             let task = Task::Publish {
                 at,
                 topic,
                 len,
                 is_owed,
+                ttl,
             };
             let when = self.work_random.up_to(time);
-            self.clock.after(when, task);
+            if self.most.takes_message() {
+                self.clock.after(when, task);
+            }
         }
     }
 
     /// Plans subscribers that come and go.
-    fn visitors(&mut self, time: Duration, count: usize) {
+    pub fn visitors(&mut self, time: Duration, count: usize) {
         for _ in 0..count {
-            let at = below(&mut self.work_random, self.brokers.len());
+            let at = below(&mut self.work_random, self.size);
             let filter = FILTERS[below(&mut self.work_random, FILTERS.len())];
             let stay = Some(self.work_random.up_to(time / 2));
             let when = self.work_random.up_to(time);
@@ -205,7 +254,7 @@ impl World {
     }
 
     /// Runs until the network is one again: I7, I18, then I4 to I6.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let end = self.clock.now().plus(HEALED);
         let mut complaint = String::new();
         while self.oracle.failure.is_none() && self.clock.now() < end {
@@ -227,7 +276,7 @@ impl World {
         type Databases = (Vec<(String, Epoch, u64, u128, usize)>, Vec<(Bid, u64, u64)>);
         let mut first: Option<Databases> = None;
         let now = self.clock.now();
-        for (at, broker) in self.brokers.iter().enumerate() {
+        for (at, broker) in self.brokers[..self.size].iter().enumerate() {
             let broker = broker.as_ref().ok_or(format!("{at} does not run"))?;
             let status = broker.mesh.status(now);
             if let Some(link) = status.links.iter().find(|one| one.state != LinkState::Up) {
@@ -235,7 +284,7 @@ impl World {
             }
             let reached = broker.routes.sites().iter().filter(|s| s.way.is_some());
             let reached = reached.count() + 1;
-            if reached != self.brokers.len() {
+            if reached != self.size {
                 return Err(format!("{at} reaches {reached} brokers"));
             }
             let rings: usize = broker.links.iter().map(|one| one.data.ring().len()).sum();
@@ -275,7 +324,7 @@ impl World {
                 .filter(|one| self.oracle.wants(*one, topic))
                 .map(|one| self.oracle.subscribers[one].at);
             let wanting: std::collections::BTreeSet<usize> = wanting.collect();
-            for (at, broker) in self.brokers.iter().enumerate() {
+            for (at, broker) in self.brokers[..self.size].iter().enumerate() {
                 let Some(broker) = broker else { continue };
                 let mut route = TopicRoute::default();
                 broker
@@ -301,9 +350,9 @@ impl World {
     /// I4, I5: following next hops from anywhere to anywhere, the distance falls by each link's
     /// cost and ends at the destination; all distances are the shortest ones.
     fn check_routes(&mut self) {
-        let (reference, costs) = (distances(self.brokers.len(), &self.edges), self.costs());
-        for from in 0..self.brokers.len() {
-            for to in (0..self.brokers.len()).filter(|to| *to != from) {
+        let (reference, costs) = (distances(self.size, &self.edges), self.costs());
+        for from in 0..self.size {
+            for to in (0..self.size).filter(|to| *to != from) {
                 let (sid, mut at, mut left) =
                     (Sid::from_name(&self.names[to]), from, reference[from][to]);
                 while at != to && self.oracle.failure.is_none() {
@@ -332,7 +381,12 @@ impl World {
             let cost = u64::from(edge.cost);
             [((edge.a, edge.b), cost), ((edge.b, edge.a), cost)]
         };
-        self.edges.iter().flat_map(both).collect()
+        let mut costs = BTreeMap::new();
+        for (pair, cost) in self.edges.iter().flat_map(both) {
+            let known = costs.entry(pair).or_insert(cost);
+            *known = cost.min(*known);
+        }
+        costs
     }
 
     /// Nothing goes wrong: I2 and I3.
@@ -344,7 +398,7 @@ impl World {
         self.publish_over(Duration::from_secs(1), IN_PEACE, true);
         self.run(Duration::from_secs(4));
         if self.oracle.failure.is_none() {
-            let reference = distances(self.brokers.len(), &self.edges);
+            let reference = distances(self.size, &self.edges);
             self.oracle.check_owed("I2", from);
             self.oracle.check_trees(from, &self.costs(), &reference);
         }
@@ -385,13 +439,14 @@ impl World {
 
     /// I18: while the halves are apart, each serves its own.
     fn halves(&mut self) {
-        let half = self.brokers.len() / 2;
+        let half = self.size / 2;
         let (apart, first) = (Duration::from_secs(14), self.oracle.messages.len());
         let fault = Fault::Partition {
             part: (0..half).collect(),
         };
         self.plan(fault, Duration::ZERO, apart);
         self.run(Duration::from_secs(6));
+        self.check_reach(&[(0..half).collect(), (half..self.size).collect()]);
         let from = self.oracle.messages.len();
         self.publish_over(Duration::from_secs(3), IN_TROUBLE, true);
         self.run(Duration::from_secs(7));
