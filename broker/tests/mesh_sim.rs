@@ -124,7 +124,7 @@ const SABOTAGES: [(Sabotage, &[&str], &str); 10] = [
     (Sabotage::Forget, &ONE_LINK, "I16"),
     (Sabotage::TwoWay, &["halves"], "I4"),
     (Sabotage::Barrier, &["ring", "mesh"], "I9"),
-    (Sabotage::Hops, &["ring", "countries", "regular"], "I6"),
+    (Sabotage::Hops, &["change-regular", "change-grid"], "I6"),
     (Sabotage::ReaderWaits, &["full-ring"], "I22"),
     (Sabotage::Producers, &["full-ring", "full-tree"], "I17"),
     (Sabotage::Limbo, &["only-chain", "only-tree"], "I30"),

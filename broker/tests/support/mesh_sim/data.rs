@@ -14,7 +14,7 @@ use causeway_broker::mesh::frame::{FwdFrame, PayloadKind, TF_PERSISTENT, TF_RELI
 use causeway_broker::mesh::ids::{Bid, LinkId, Now, Sid};
 use causeway_broker::mesh::limbo::Parked;
 use causeway_broker::mesh::messages::{Body, Unicast};
-use causeway_broker::mesh::ring::{Append, Queued, Source};
+use causeway_broker::mesh::ring::{Append, Level, Queued, Source};
 use causeway_broker::mesh::routes::Routes;
 use prost::Message as _;
 
@@ -184,9 +184,11 @@ impl World {
             Some(barrier) => drop(side.barriers.insert(key_of(&frame), barrier)),
             None => drop(side.barriers.remove(&key_of(&frame))),
         }
-        let is_beyond = side.takes_beyond(source, producers);
+        let was_full = side.data.ring().level() == Level::Full;
         let outcome = side.data.append(frame.clone(), source, now);
-        if outcome != Append::Placed {
+        let is_placed = outcome == Append::Placed;
+        let is_beyond = is_placed && side.is_beyond(was_full, source, producers);
+        if !is_placed {
             self.refused(at, &frame, outcome);
         } else if let Some(conn) = conn {
             self.wake(at, conn);

@@ -92,12 +92,10 @@ impl Flow {
 }
 
 impl LinkSide {
-    /// A frame is queued: true when the ring has taken more of clients since it is full than the
-    /// message that each of them was held after, and one that may not be dropped after a second.
-    pub fn takes_beyond(&mut self, source: Source, producers: usize) -> bool {
-        let is_full = self.data.ring().level() == Level::Full;
-        let is_own = source == Source::Client;
-        match (is_full, is_own) {
+    /// A frame of a client, or another one, was placed: true when the full ring has taken more of
+    /// clients than the message that each was held after, and one that may not be dropped.
+    pub fn is_beyond(&mut self, was_full: bool, source: Source, producers: usize) -> bool {
+        match (was_full, source == Source::Client) {
             (false, _) => self.beyond = 0,
             (true, true) => self.beyond += 1,
             (true, false) => {}

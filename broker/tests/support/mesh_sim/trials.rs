@@ -143,9 +143,10 @@ impl World {
         for _ in 0..FAULTS {
             let from = self.oracle.messages.len();
             self.publish_over(Duration::from_secs(3), IN_TROUBLE / FAULTS, true);
-            match below(&mut self.fault_random, 3) {
+            match below(&mut self.fault_random, 5) {
                 0 => self.recost(Duration::from_secs(1)),
-                1 => self.remove_link(),
+                1 | 2 => self.recost_often(),
+                3 => self.remove_link(),
                 _ => self.add_link(),
             }
             self.run(Duration::from_secs(6));
@@ -181,6 +182,23 @@ impl World {
         let edge = self.edges[number];
         let ends = [edge.a, edge.b];
         self.plan_steps(spread, ends.map(|at| Step::Cost { at, edge }));
+    }
+
+    /// Somebody tries costs: each change is told later than the one before (R3).
+    fn recost_often(&mut self) {
+        let number = below(&mut self.fault_random, self.edges.len());
+        let mut time = Duration::ZERO;
+        for round in 0..6 {
+            let more = u32::try_from(below(&mut self.fault_random, 100)).unwrap_or(0);
+            self.edges[number].cost = if round % 2 == 0 { 1 + more } else { 1 };
+            let edge = self.edges[number];
+            for at in [edge.a, edge.b] {
+                let step = Task::Step(Step::Cost { at, edge });
+                let lag = self.fault_random.up_to(Duration::from_millis(100));
+                self.clock.after(time + lag, step);
+            }
+            time += Duration::from_millis(100) + self.fault_random.up_to(Duration::from_secs(1));
+        }
     }
 
     fn remove_link(&mut self) {
