@@ -196,3 +196,18 @@ fn the_same_seed_gives_the_same_trace() {
         assert!(one.oracle.trace == other.oracle.trace, "seed {seed}");
     }
 }
+
+#[test]
+fn tmp_scan() {
+    for one in SCENARIOS {
+        let mut hits = Vec::new();
+        for seed in 0..40 {
+            let run = Run::parse(&format!("{}:6:{seed}", one.name)).unwrap();
+            let world = run.execute_without(Some(Sabotage::Hops));
+            if let Some(failure) = world.oracle.failure {
+                hits.push((seed, failure.invariant));
+            }
+        }
+        println!("{} {hits:?}", one.name);
+    }
+}

@@ -331,6 +331,7 @@ impl World {
         match onward {
             Onward::Done => {}
             Onward::Park if self.sabotage != Some(Sabotage::Hops) => {
+                self.watch.saw("parked for hops");
                 self.park(at, Queued::part(&frame, frame.dset.clone(), now), now);
             }
             Onward::Split | Onward::Park => {

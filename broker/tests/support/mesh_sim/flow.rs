@@ -74,8 +74,6 @@ pub struct Flow {
     pub sizes: Sizes,
     /// By number.
     pub producers: Vec<Producer>,
-    /// How often a producer had to wait.
-    pub waits: u64,
     /// Bytes a second, by direction.
     slow: BTreeMap<(usize, usize), usize>,
     biggest: usize,
@@ -176,7 +174,9 @@ impl World {
             && is_full
             && (is_reliable || now.since(since) < FULL_HOLD)
         {
-            self.flow.waits += u64::from(since == now);
+            if since == now {
+                self.watch.saw("producer waits");
+            }
             return self.clock.after(RETRY, again);
         }
         producer.waits = None;

@@ -446,6 +446,7 @@ impl World {
         };
         self.plan(fault, Duration::ZERO, apart);
         self.run(Duration::from_secs(6));
+        self.watch.saw("parted");
         self.check_reach(&[(0..half).collect(), (half..self.size).collect()]);
         let from = self.oracle.messages.len();
         self.publish_over(Duration::from_secs(3), IN_TROUBLE, true);

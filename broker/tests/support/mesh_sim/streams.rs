@@ -389,7 +389,9 @@ impl World {
                 self.control(at, Event::Frame { conn, frame });
             }
         }
-        if has_data {
+        let partial = self.serving(at, conn);
+        let is_partial = partial.is_some_and(|one| one.is_up && !one.buffer.is_empty());
+        if has_data || is_partial {
             self.control(at, Event::Alive { conn });
         }
         Ok(())

@@ -35,9 +35,14 @@ impl World {
         }
         for at in 0..self.size {
             let plan: VecDeque<(&'static str, usize)> = (0..BURST)
-                .map(|_| {
+                .map(|number| {
                     let topic = TOPICS[below(&mut self.work_random, TOPICS.len())];
-                    (topic, 500 + below(&mut self.work_random, 10_000))
+                    let len = match (at, number) {
+                        // In pieces that a slow wire carries for longer than silence may last.
+                        (1, 5) => 300_000,
+                        _ => 500 + below(&mut self.work_random, 10_000),
+                    };
+                    (topic, len)
                 })
                 .filter(|_| self.most.takes_message())
                 .collect();
@@ -75,6 +80,8 @@ impl World {
             if self.outage(mark).is_none_or(|outage| outage >= LIMBO_TIME) {
                 let messages = &mut self.oracle.messages[from..];
                 messages.iter_mut().for_each(|one| one.owed.clear());
+            } else {
+                self.watch.saw("only path judged");
             }
             self.settle();
             if self.oracle.failure.is_none() {
@@ -121,6 +128,7 @@ impl World {
             if !self.is_connected_without(Some(at), None) {
                 continue;
             }
+            self.watch.saw("leave");
             self.clock.after(start, Task::Step(Step::Leave { at }));
             self.run(Duration::from_secs(10));
             let rest = (0..self.size).filter(|one| *one != at).collect();
@@ -207,6 +215,7 @@ impl World {
         if !self.is_connected_without(None, Some(&edge)) {
             return self.recost(Duration::from_secs(1));
         }
+        self.watch.saw("link removed");
         self.edges.remove(number);
         let ends = [edge.a, edge.b];
         let steps = ends.map(|at| Step::Remove { at, edge });
@@ -225,6 +234,7 @@ impl World {
             number,
             ..edge
         };
+        self.watch.saw("link added");
         self.edges.push(edge);
         let steps = [a, b].map(|at| Step::Add { at, edge });
         self.plan_steps(Duration::from_millis(500), steps);
@@ -236,6 +246,7 @@ impl World {
         if !self.is_connected_without(Some(site), None) {
             return;
         }
+        self.watch.saw("deny");
         let others: Vec<usize> = (0..self.size).filter(|at| *at != site).collect();
         for is_denied in [true, false] {
             let deny = |at: &usize| Step::Deny {

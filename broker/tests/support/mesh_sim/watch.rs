@@ -29,9 +29,16 @@ pub struct Watch {
     lsa_bytes: usize,
     longest_lsa: usize,
     expired: BTreeMap<(usize, u32, String), u64>,
+    /// How often something happened that a kind of runs is there for.
+    pub seen: BTreeMap<&'static str, u64>,
 }
 
 impl Watch {
+    /// Something happened that a kind of runs is there for.
+    pub fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
     /// An LSA was written to a wire.
     pub fn lsa(&mut self, len: usize) {
         self.lsa_bytes += len;
@@ -128,6 +135,7 @@ impl World {
                 over += 1;
             }
         }
+        self.watch.saw("expired");
         if over == 0 {
             let what = format!("{count} frames are dropped before their time");
             self.oracle.fail("R9", None, what);
