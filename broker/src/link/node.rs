@@ -444,8 +444,9 @@ impl Node {
         gauge("unreachable", all - reachable);
     }
 
-    /// Makes the links those of the configuration. Indexes stay with the names.
-    pub(super) fn set_links(&self, mesh: &MeshConfig, config: &Config) {
+    /// Makes the links those of the configuration, and gives those that went. Indexes stay with the
+    /// names.
+    pub(super) fn set_links(&self, mesh: &MeshConfig, config: &Config) -> Vec<Arc<LinkData>> {
         let old = self.links.load_full();
         let written = &config.broker.links;
         let mut links: Vec<Option<Arc<LinkData>>> = Vec::new();
@@ -478,7 +479,12 @@ impl Node {
                     .remove_link(&link.name, &link.peer);
             }
         }
+        let is_kept =
+            |link: &Arc<LinkData>| links.get(link.id.index()).is_some_and(Option::is_some);
+        let gone = old.iter().flatten().filter(|link| !is_kept(link));
+        let gone = gone.cloned().collect();
         self.links.store(Arc::new(links));
+        gone
     }
 
     pub(super) fn count_sent(&self, conn: &Conn, bytes: usize) {
@@ -508,9 +514,11 @@ impl Node {
         let mut core = lock(&self.core);
         core.handle(Event::Config(Box::new(mesh.clone())), now(), &mut actions);
         drop(core);
-        self.set_links(mesh, config);
+        let gone = self.set_links(mesh, config);
         let late = self.carry_out(actions);
         self.carry_out_late(late);
+        // A link that is not configured any more is found by nobody, and its frames take other ways.
+        gone.iter().for_each(|link| self.resplit(link));
         self.tick.notify_one();
         Ok(())
     }

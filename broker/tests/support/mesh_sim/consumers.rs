@@ -152,7 +152,7 @@ impl World {
     /// Does what was scheduled.
     pub fn queue_task(&mut self, task: QueueTask) {
         match task {
-            QueueTask::Produce { at, plan } => self.produce(at, plan),
+            QueueTask::Produce { at, plan } => self.send_to_queue(at, plan),
             QueueTask::Come { at, asks, stay } => {
                 let came = self.consumer_comes(at, asks);
                 if let (Some(consumer), Some(stay)) = (came, stay) {
@@ -377,7 +377,7 @@ impl World {
             Role::Requester(request) => self.queues.requests[request].is_answered = true,
             Role::Worker => {
                 if let Some(reply_to) = self.queues.oracle.record(message).plan.reply_to.clone() {
-                    self.produce(at, Plan::to(reply_to));
+                    self.send_to_queue(at, Plan::to(reply_to));
                 }
             }
         }
@@ -394,7 +394,7 @@ impl World {
     }
 
     /// A client sends a message to a queue.
-    pub fn produce(&mut self, at: usize, plan: Plan) {
+    pub fn send_to_queue(&mut self, at: usize, plan: Plan) {
         let now = self.clock.now();
         if self.keeping(at).is_none() {
             return;
@@ -469,7 +469,7 @@ impl World {
             owed,
         });
         plan.reply_to = Some(reply_to);
-        self.produce(at, plan);
+        self.send_to_queue(at, plan);
         if let Some(patience) = patience {
             self.after(patience, QueueTask::Go { consumer });
         }

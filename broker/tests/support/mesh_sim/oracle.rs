@@ -110,6 +110,12 @@ pub struct Published {
     pub sent: Vec<(usize, usize)>,
     /// It was sent a second time somewhere, or a broker that held it died.
     pub is_marked: bool,
+    /// When its time is over, if ever.
+    pub expires: Option<Now>,
+    /// A copy was dropped because its time was over.
+    pub has_expired: bool,
+    /// A full ring has dropped a copy that it may drop; whom it was for is owed nothing.
+    pub is_cut: bool,
     /// Unmarked arrivals at the brokers it was for.
     pub arrivals: BTreeMap<usize, u32>,
 }
@@ -190,6 +196,9 @@ impl Oracle {
             owed,
             sent: Vec::new(),
             is_marked: false,
+            expires: None,
+            has_expired: false,
+            is_cut: false,
             arrivals: BTreeMap::new(),
         });
         let message = number;
@@ -240,6 +249,9 @@ impl Oracle {
     /// I2, I16: whoever must have a message has it. Those that left are owed nothing.
     pub fn check_owed(&mut self, invariant: &'static str, from: usize) {
         for number in from..self.messages.len() {
+            if self.messages[number].has_expired {
+                continue;
+            }
             let missing: Vec<usize> = self.messages[number]
                 .owed
                 .iter()
@@ -273,6 +285,9 @@ impl Oracle {
     ) {
         for number in from..self.messages.len() {
             let one = &self.messages[number];
+            if one.has_expired || one.is_cut {
+                continue;
+            }
             let mut wanting: BTreeSet<usize> =
                 one.owed.iter().map(|s| self.subscribers[*s].at).collect();
             wanting.remove(&one.at);
