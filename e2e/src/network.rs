@@ -216,13 +216,25 @@ impl Network {
     /// # Errors
     /// There is no such process.
     pub fn kill(&self, site: &str) -> Result<Instant> {
+        self.signal(site, Signal::KILL)
+    }
+
+    /// `kill -STOP` of a site's broker: it hangs from then on.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn hang(&self, site: &str) -> Result<Instant> {
+        self.signal(site, Signal::STOP)
+    }
+
+    fn signal(&self, site: &str, signal: Signal) -> Result<Instant> {
         let event = self.site(site)?;
         let pid = event
             .value
             .get("pid")
             .and_then(Value::as_i64)
             .with_context(|| format!("no pid in {}", event.value))?;
-        process::signal(i32::try_from(pid)?, Signal::KILL)?;
+        process::signal(i32::try_from(pid)?, signal)?;
         Ok(Instant::now())
     }
 

@@ -242,6 +242,13 @@ fn a_broken_file_is_reported_with_its_line_and_changes_nothing() -> Result<()> {
         println!("{}", error.value);
         let line = error.value.get("line").and_then(serde_json::Value::as_u64);
         ensure!(
+            error
+                .text("message")
+                .ends_with("the old configuration stays in force"),
+            "nothing is said of what runs: {}",
+            error.value
+        );
+        ensure!(
             line.is_some_and(|line| line > 0),
             "no line: {}",
             error.value

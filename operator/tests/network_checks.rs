@@ -207,3 +207,18 @@ fn a_group_that_is_named_on_one_side_only_is_a_warning_with_what_may_be_meant() 
     let text = COUNTRIES.replacen("groups: [admins,", "groups: [admins, unrelated-people,", 1);
     assert_eq!(warnings(&text), Vec::<String>::new(), "it does no harm");
 }
+
+#[test]
+fn a_user_with_a_certificate_nobody_asks_for_is_a_warning() {
+    let text = COUNTRIES.replacen(
+        "credentials: {type: Password, secretRef: {name: user-amq}}",
+        "credentials: {type: Certificate, certificate: {commonName: amq}}",
+        1,
+    );
+    let found = warnings(&text).join("\n");
+    let expected = "spec.credentials.certificate: no broker asks for the certificates of clients";
+    assert!(found.contains(expected), "{found}");
+    let tls = "  tls: {source: Development, clientTrustBundleRef: {name: roots}}\n  linkAuth:";
+    let text = text.replace("  linkAuth:", tls);
+    assert_eq!(warnings(&text), Vec::<String>::new());
+}

@@ -11,6 +11,7 @@ use crate::config::file::UserState;
 use crate::queue::Work;
 use crate::security::Rules;
 use crate::security::authn::fingerprint;
+use crate::security::certificate;
 
 impl Broker {
     /// Expires messages and removes queues that were idle for long; called every second.
@@ -95,8 +96,10 @@ impl Broker {
             let name = connection.identity().user.clone();
             let user = new.users.users.iter().find(|user| *user.name == *name);
             let is_listed = user.is_some_and(|user| {
-                let prints: BTreeSet<u64> =
-                    user.verifiers.iter().map(|one| fingerprint(one)).collect();
+                let passwords = user.verifiers.iter().map(|one| fingerprint(one));
+                let prints: BTreeSet<u64> = passwords
+                    .chain(user.certificate.as_ref().map(certificate::fingerprint))
+                    .collect();
                 user.state == UserState::Active
                     && connection
                         .verifier

@@ -197,10 +197,17 @@ fn pattern(file: &'static str, path: &str, text: &str, problems: &mut Problems) 
 pub(super) fn users(file: &UsersFile, problems: &mut Problems) {
     format(USERS, file.format, problems);
     let mut names = BTreeSet::new();
+    let mut certificates = BTreeSet::new();
     for user in &file.users {
+        let shown = user.certificate.as_ref();
+        let is_new = shown.is_none_or(|one| certificates.insert((&one.uri, &one.common_name)));
         let path = format!("users.{}", user.name);
         if !names.insert(user.name.as_str()) {
             problems.add(USERS, path.clone(), "is listed twice");
+        }
+        if !is_new {
+            let reason = "its certificate is that of another user too";
+            problems.add(USERS, path.clone(), reason);
         }
         if user.name.is_empty() || user.name.len() > 256 {
             problems.add(USERS, path.clone(), "a name has 1 to 256 bytes");

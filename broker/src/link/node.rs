@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::mesh::config::{Claim, MeshConfig};
 use crate::mesh::core::Mesh;
 use crate::mesh::custody::{self, Custody, CustodyConfig};
-use crate::mesh::event::{Action, Actions, Counter, Event};
+use crate::mesh::event::{Action, Actions, Event};
 use crate::mesh::ids::{Bid, ConnId, Epoch, LinkId, Now};
 use crate::mesh::limbo::Limbo;
 use crate::mesh::replies::Replies;
@@ -63,7 +63,7 @@ pub struct Node {
     has_pending_interest: AtomicBool,
     next_conn: AtomicU64,
     /// What `/status` shows of the control plane, as a number.
-    revision: AtomicU64,
+    pub(super) revision: AtomicU64,
     pub(super) tick: Notify,
     /// TLS of links.
     pub(super) tls: ArcSwap<LinkTls>,
@@ -235,13 +235,6 @@ impl Node {
         self.show(revision);
     }
 
-    /// Wakes who waits for another `/status`.
-    fn show(&self, revision: u64) {
-        if self.revision.swap(revision, Ordering::Relaxed) != revision {
-            self.broker.changes.note();
-        }
-    }
-
     /// Issues interest that is gathered but not said yet, so that it leaves before data (R6).
     pub(super) fn issue_interest(&self) {
         if !self.has_pending_interest.swap(false, Ordering::AcqRel) {
@@ -378,72 +371,6 @@ impl Node {
         }
     }
 
-    fn count(&self, counter: Counter, by: u64) {
-        let metrics = &self.broker.metrics;
-        match counter {
-            Counter::Connects(link) => {
-                if let Some(link) = self.link(link) {
-                    let labels = [link.name.as_str(), link.peer.as_str()];
-                    metrics.links.connects.with_label_values(&labels).inc_by(by);
-                    metrics
-                        .links
-                        .last_connect
-                        .with_label_values(&labels)
-                        .set(clock::wall_ms() / 1000);
-                }
-            }
-            Counter::RoundTripMicros(link) => {
-                if let Some(link) = self.link(link) {
-                    link.note_rtt(by);
-                    let labels = [link.name.as_str(), link.peer.as_str()];
-                    metrics
-                        .links
-                        .rtt
-                        .with_label_values(&labels)
-                        .observe(by as f64 / 1e6);
-                }
-            }
-            Counter::Disconnects(reason) => {
-                metrics
-                    .mesh_disconnects
-                    .with_label_values(&[reason])
-                    .inc_by(by);
-            }
-            Counter::Refusals(reason) => {
-                metrics
-                    .mesh_refusals
-                    .with_label_values(&[crate::mesh::core::word(reason)])
-                    .inc_by(by);
-            }
-            Counter::SpfRuns => metrics.mesh_spf_runs.inc_by(by),
-            Counter::NotCredible
-            | Counter::OverLimit
-            | Counter::SidConflict
-            | Counter::Rivals
-            | Counter::ProbeMicros(_)
-            | Counter::ProbeFailures(_) => {}
-        }
-    }
-
-    fn show_sites(&self, routes: &Routes) {
-        let reachable = routes
-            .sites()
-            .iter()
-            .filter(|site| site.way.is_some())
-            .count();
-        let all = routes.sites().len();
-        let gauge = |state: &str, count: usize| {
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.broker
-                .metrics
-                .mesh_sites
-                .with_label_values(&[state])
-                .set(count);
-        };
-        gauge("reachable", reachable);
-        gauge("unreachable", all - reachable);
-    }
-
     /// Makes the links those of the configuration, and gives those that went. Indexes stay with the
     /// names.
     pub(super) fn set_links(&self, mesh: &MeshConfig, config: &Config) -> Vec<Arc<LinkData>> {
@@ -487,12 +414,6 @@ impl Node {
         gone
     }
 
-    pub(super) fn count_sent(&self, conn: &Conn, bytes: usize) {
-        if let Some(link) = self.link_over(conn.id) {
-            link.counters.bytes_out.inc_by(bytes as u64);
-        }
-    }
-
     pub(super) fn is_tight(&self, link: &LinkData) -> bool {
         link.ring().level() != crate::mesh::ring::Level::Free
     }
@@ -506,8 +427,7 @@ impl Node {
     /// # Errors
     /// Certificates cannot be used; nothing changed.
     pub fn apply(&self, config: &Config, mesh: &MeshConfig) -> anyhow::Result<()> {
-        let tls = LinkTls::new(config)?;
-        let verifier = Verifier::new(config)?;
+        let (tls, verifier) = (LinkTls::new(config)?, Verifier::new(config)?);
         self.tls.store(Arc::new(tls));
         self.verifier.store(Arc::new(verifier));
         let mut actions = Actions::new();

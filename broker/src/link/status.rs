@@ -3,13 +3,16 @@
 use serde_json::{Value, json};
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::conn::Conn;
 use super::node::Node;
 use crate::clock;
 use crate::mesh::core::word;
-use crate::mesh::event::MeshLog;
+use crate::mesh::event::{Counter, MeshLog};
 use crate::mesh::report::{LinkStateCode, Report};
+use crate::mesh::routes::Routes;
 use crate::mesh::session::LinkState;
 use crate::mesh::status::LinkStatus;
 
@@ -74,6 +77,88 @@ impl Node {
                 link.reason,
             ];
             links.state_info.with_label_values(&state).set(1);
+        }
+    }
+
+    /// Counts what the control plane counts.
+    pub(super) fn count(&self, counter: Counter, by: u64) {
+        let metrics = &self.broker.metrics;
+        match counter {
+            Counter::Connects(link) => {
+                if let Some(link) = self.link(link) {
+                    let labels = [link.name.as_str(), link.peer.as_str()];
+                    metrics.links.connects.with_label_values(&labels).inc_by(by);
+                    metrics
+                        .links
+                        .last_connect
+                        .with_label_values(&labels)
+                        .set(clock::wall_ms() / 1000);
+                }
+            }
+            Counter::RoundTripMicros(link) => {
+                if let Some(link) = self.link(link) {
+                    link.note_rtt(by);
+                    let labels = [link.name.as_str(), link.peer.as_str()];
+                    metrics
+                        .links
+                        .rtt
+                        .with_label_values(&labels)
+                        .observe(by as f64 / 1e6);
+                }
+            }
+            Counter::Disconnects(reason) => {
+                metrics
+                    .mesh_disconnects
+                    .with_label_values(&[reason])
+                    .inc_by(by);
+            }
+            Counter::Refusals(reason) => {
+                metrics
+                    .mesh_refusals
+                    .with_label_values(&[word(reason)])
+                    .inc_by(by);
+            }
+            Counter::SpfRuns => metrics.mesh_spf_runs.inc_by(by),
+            Counter::NotCredible
+            | Counter::OverLimit
+            | Counter::SidConflict
+            | Counter::Rivals
+            | Counter::ProbeMicros(_)
+            | Counter::ProbeFailures(_) => {}
+        }
+    }
+
+    /// Shows how many sites can be reached.
+    pub(super) fn show_sites(&self, routes: &Routes) {
+        let reachable = routes
+            .sites()
+            .iter()
+            .filter(|site| site.way.is_some())
+            .count();
+        let all = routes.sites().len();
+        let gauge = |state: &str, count: usize| {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.broker
+                .metrics
+                .mesh_sites
+                .with_label_values(&[state])
+                .set(count);
+        };
+        gauge("reachable", reachable);
+        gauge("unreachable", all - reachable);
+    }
+
+    /// Wakes who waits for another `/status`.
+    pub(super) fn show(&self, revision: u64) {
+        if self.revision.swap(revision, Ordering::Relaxed) != revision {
+            self.broker.changes.note();
+        }
+    }
+
+    /// Counts bytes that were written to a link.
+    pub(super) fn count_sent(&self, conn: &Conn, bytes: usize) {
+        if let Some(link) = self.link_over(conn.id) {
+            link.counters.bytes_out.inc_by(bytes as u64);
         }
     }
 

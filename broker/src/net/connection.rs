@@ -21,6 +21,7 @@ use crate::clock;
 use crate::config::valid::Limits;
 use crate::queue::{Forwarded, Work};
 use crate::security::authn::Authenticator;
+use crate::security::certificate::Names;
 use crate::wire::stomp::session::{Settings, Time};
 use crate::wire::stomp::{Decoded, Decoder, Session, Sink, frame};
 
@@ -65,6 +66,16 @@ pub(super) struct Client {
     pub(super) partial: Vec<u8>,
     pub(super) sink: ConnectionSink,
     pub(super) limits: Limits,
+    pub(super) certificate: Option<Names>,
+}
+
+/// Who is at the other end, before any login.
+#[derive(Debug)]
+pub struct Peer {
+    /// Address and port.
+    pub address: String,
+    /// What its certificate calls it, where it has shown a valid one.
+    pub certificate: Option<Names>,
 }
 
 /// What listeners hand to each connection.
@@ -109,9 +120,13 @@ pub async fn serve(
     shared: Shared,
     mut reader: Reader,
     writer: Writer,
-    address: String,
+    peer: Peer,
     mut guard: OpenGuard,
 ) {
+    let Peer {
+        address,
+        certificate,
+    } = peer;
     let broker = shared.broker.clone();
     let limits = broker.config().limits.clone();
     let id = broker.connections.next_id();
@@ -121,6 +136,7 @@ pub async fn serve(
     }
     let cancel = shared.cancel.child_token();
     let mut client = Client::new(broker.clone(), outbound.clone(), limits);
+    client.certificate = certificate;
     let writing = tokio::spawn(write(
         broker.clone(),
         writer,
@@ -305,6 +321,7 @@ impl Client {
             partial: Vec::new(),
             sink: ConnectionSink::new(broker, outbound, prefix.into_boxed_str()),
             limits,
+            certificate: None,
         }
     }
 

@@ -13,10 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Reader, Shared, Writer, serve};
+use super::connection::{Peer, Reader, Shared, Writer, serve};
 use super::tls;
 use crate::broker::connections::OpenGuard;
 use crate::config::Config;
+use crate::security::certificate::Names;
 
 const BACKLOG: i32 = 4096;
 
@@ -229,11 +230,15 @@ fn admit(
         match tls {
             None => {
                 let stream = Arc::new(stream);
+                let peer = Peer {
+                    address,
+                    certificate: None,
+                };
                 serve(
                     shared,
                     Reader::Plain(stream.clone()),
                     Writer::Plain(stream),
-                    address,
+                    peer,
                     guard,
                 )
                 .await;
@@ -254,9 +259,15 @@ async fn serve_tls(
     let handshake = TlsAcceptor::from(config).accept(stream);
     match tokio::time::timeout(deadline, handshake).await {
         Ok(Ok(stream)) => {
+            let (_, session) = stream.get_ref();
+            let first = session.peer_certificates().and_then(<[_]>::first);
+            let peer = Peer {
+                address,
+                certificate: first.and_then(|first| Names::of(first)),
+            };
             let (reader, writer) = tokio::io::split(stream);
             let reader = Reader::Tls(reader, vec![0; 16 << 10]);
-            serve(shared, reader, Writer::Tls(writer), address, guard).await;
+            serve(shared, reader, Writer::Tls(writer), peer, guard).await;
         }
         Ok(Err(error)) => {
             shared

@@ -9,22 +9,29 @@ use crate::broker::Broker;
 use crate::broker::connections::{Connection, OpenGuard};
 use crate::broker::matching::MatchCache;
 use crate::broker::publish::Publisher;
+use crate::config::file::User;
 use crate::security::Identity;
 use crate::security::authn::LoginError;
+use crate::security::certificate;
 use crate::wire::stomp::session::Login;
 
 /// Verifies a login and tells the session what came of it.
 pub(super) async fn verify(
     shared: &Shared,
     client: &mut Client,
-    login: Login,
+    mut login: Login,
     address: &str,
     cancel: &CancellationToken,
     guard: &mut OpenGuard,
 ) {
     let broker = &shared.broker;
     let config = broker.config();
-    let user = config.users.users.iter().find(|user| {
+    let users = &config.users.users;
+    let certified = by_certificate(client, users, &login);
+    if let Some((user, _)) = &certified {
+        login.login.clone_from(user);
+    }
+    let user = users.iter().find(|user| {
         user.name == login.login && user.state == crate::config::file::UserState::Active
     });
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
@@ -32,10 +39,14 @@ pub(super) async fn verify(
         &config.limits.failure_delay,
         config.limits.cache_ttl.duration(),
     );
-    let outcome = shared
-        .authenticator
-        .verify(user, &login.login, &login.passcode, host, limits)
-        .await;
+    let outcome = match certified {
+        Some((_, fingerprint)) => Ok(fingerprint),
+        None => {
+            let (name, passcode) = (&login.login, &login.passcode);
+            let verifying = &shared.authenticator;
+            verifying.verify(user, name, passcode, host, limits).await
+        }
+    };
     let identity = broker.rules().identity(&login.login).cloned();
     let refused = match (&outcome, &identity) {
         (Err(LoginError::Busy), _) => Some(LoginError::Busy.to_string()),
@@ -116,6 +127,18 @@ pub(super) fn admit(
         .set_beat_ms(client.session.heart_beat().send_ms / 2);
     client.sink.finish_batch();
     client.sink.outbound.wake();
+}
+
+/// The user of the certificate that was shown, with what the session remembers of it. Who gives a password is judged by
+/// that alone.
+fn by_certificate(client: &Client, users: &[User], login: &Login) -> Option<(String, u64)> {
+    let names = client.certificate.as_ref()?;
+    let user = match login.passcode.is_empty() {
+        true => names.user(users, &login.login)?,
+        false => return None,
+    };
+    let print = certificate::fingerprint(user.certificate.as_ref()?);
+    Some((user.name.clone(), print))
 }
 
 fn too_many(broker: &Broker, login: &Login, own: u32, general: u32) -> Option<String> {

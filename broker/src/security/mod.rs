@@ -2,6 +2,7 @@
 
 pub mod authn;
 pub mod authz;
+pub mod certificate;
 pub mod identity;
 pub mod password;
 pub mod pattern;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::Exit;
@@ -31,6 +31,12 @@ pub struct Connect {
     /// development CA.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+    /// A certificate to show with stomps:// (PEM): who is declared with it needs no password.
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with_all = ["from", "password_file"])]
+    pub certificate: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
     /// The host that is named to the broker.
     #[arg(long, value_name = "NAME", default_value = "causeway")]
     pub host: String,
@@ -44,6 +50,10 @@ impl Connect {
     pub fn open(&self) -> anyhow::Result<Connection> {
         let login = match &self.user {
             None => Login::default(),
+            Some(user) if self.certificate.is_some() => Login {
+                user: Some(user.clone()),
+                password: String::new(),
+            },
             Some(user) => Login {
                 user: Some(user.clone()),
                 password: password::find(
@@ -70,10 +80,18 @@ impl Connect {
                 .add(certificate)
                 .with_context(|| path.display().to_string())?;
         }
-        let config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Some(Arc::new(config)))
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        Ok(Some(Arc::new(match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => {
+                let chain = CertificateDer::pem_file_iter(certificate)
+                    .and_then(Iterator::collect)
+                    .with_context(|| certificate.display().to_string())?;
+                let key =
+                    PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
+                config.with_client_auth_cert(chain, key)?
+            }
+            _ => config.with_no_client_auth(),
+        })))
     }
 }
 

@@ -194,10 +194,16 @@ impl Follower {
             };
             let message = match reading {
                 None if planned.elapsed() < RENEWAL => continue,
-                None => self.plan(&mut planner).map(Message::Renewed),
+                None => self
+                    .plan(&self.sources, &mut planner)
+                    .map(|(plan, _)| Message::Renewed(plan)),
                 Some(Ok(sources)) => {
-                    self.sources = sources;
-                    self.plan(&mut planner).map(Message::Changed)
+                    let planned = self.plan(&sources, &mut planner);
+                    // What was renewed from a broken file would be nothing.
+                    if planned.is_ok() {
+                        self.sources = sources;
+                    }
+                    planned.map(|(plan, warnings)| Message::Changed(plan, warnings))
                 }
                 Some(Err(errors)) => Err(Message::Impossible(errors.join("; "))),
             };
@@ -209,15 +215,17 @@ impl Follower {
         }
     }
 
-    fn plan(&self, planner: &mut Planner<'_>) -> Result<Box<Plan>, Message> {
-        let loaded = load(
-            &self.sources,
-            self.network.as_deref(),
-            MissingSecrets::Refuse,
-        )
-        .map_err(|problems: Vec<Problem>| Message::Broken(problems))?;
+    /// What the files mean, with warnings.
+    fn plan(
+        &self,
+        sources: &[Arc<Source>],
+        planner: &mut Planner<'_>,
+    ) -> Result<(Box<Plan>, Vec<Problem>), Message> {
+        let network = self.network.as_deref();
+        let loaded = load(sources, network, MissingSecrets::Refuse)
+            .map_err(|problems: Vec<Problem>| Message::Broken(problems))?;
         let plan = planner.plan(&loaded.network);
-        plan.map(Box::new)
+        plan.map(|plan| (Box::new(plan), loaded.problems))
             .map_err(|error: PrepareError| error.into())
     }
 }

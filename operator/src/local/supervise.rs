@@ -35,8 +35,8 @@ pub enum Message {
         /// Its page.
         view: Box<StatusView>,
     },
-    /// The file changed, and this is what it means now.
-    Changed(Box<Plan>),
+    /// The file changed: what it means now, and what is probably not meant.
+    Changed(Box<Plan>, Vec<Problem>),
     /// Certificates were renewed; the network is the same.
     Renewed(Box<Plan>),
     /// The file changed, and this is what is wrong with it.
@@ -173,7 +173,10 @@ impl<'a> Supervisor<'a> {
             Message::Stop => self.stop(),
             _ if self.is_stopping => {}
             Message::View { site, view } => self.view(&site, &view),
-            Message::Changed(plan) => self.change(*plan, true),
+            Message::Changed(plan, warnings) => {
+                self.reporter.problems(&warnings);
+                self.change(*plan, true);
+            }
             Message::Renewed(plan) => self.change(*plan, false),
             Message::Broken(problems) => self.reporter.refused(&problems),
             Message::Impossible(message) => {

@@ -89,6 +89,7 @@ impl Check<'_> {
     fn credential(&mut self, subject: &Subject, spec: &BrokerUserSpec) -> Option<Credential> {
         let credentials = &spec.credentials;
         if let Some(certificate) = &credentials.certificate {
+            self.needs_client_roots(subject);
             return Some(Credential::Certificate(UserCertificate {
                 uri: certificate.uri.clone(),
                 common_name: certificate.common_name.clone(),
@@ -130,6 +131,18 @@ impl Check<'_> {
             }
         }
         Some(Credential::Hashes(hashes))
+    }
+
+    /// A certificate of a user is good for nothing where no broker asks for one.
+    fn needs_client_roots(&mut self, subject: &Subject) {
+        let tls = self.declared.network.spec.tls.as_ref();
+        if tls.is_none_or(|tls| tls.client_trust_bundle_ref.is_none()) {
+            let path = "spec.credentials.certificate";
+            let reason = "no broker asks for the certificates of clients";
+            let finding = Finding::warning(subject.clone(), path, reason)
+                .with_help("name their roots in spec.tls.clientTrustBundleRef of the network");
+            self.findings.push(finding);
+        }
     }
 }
 
