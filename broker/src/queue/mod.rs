@@ -6,6 +6,9 @@
 
 pub mod cell;
 mod dispatch;
+#[cfg(test)]
+mod group_tests;
+mod groups;
 mod remote;
 pub mod state;
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::groups::{Groups, Member};
 use crate::model::Message;
 use crate::routing::properties::MessageProperties;
 use crate::selector::{ClassId, ClassIndex, Selector};
@@ -28,6 +29,8 @@ pub(super) struct Consumer {
     pub(super) is_exclusive: bool,
     pub(super) turn: u64,
     pub(super) in_flight: BTreeSet<u64>,
+    /// Messages of its groups that wait for room.
+    pub(super) reserved: BTreeSet<u64>,
 }
 
 impl Consumer {
@@ -52,6 +55,7 @@ pub(super) struct Kept {
     pub(super) message: Message,
     pub(super) holder: Option<ConsumerId>,
     pub(super) classes: Vec<ClassId>,
+    pub(super) group: Option<Box<Member>>,
 }
 
 /// One queue.
@@ -68,6 +72,10 @@ pub struct Queue {
     pub(super) index: ClassIndex<()>,
     pub(super) classes: HashMap<ClassId, Class>,
     pub(super) scratch: Vec<ClassId>,
+    pub(super) has_groups: bool,
+    pub(super) groups: Groups,
+    /// Waiting messages that have to be offered before the command is over.
+    pub(super) unsettled: BTreeSet<u64>,
     pub(super) counters: QueueCounters,
 }
 
@@ -87,6 +95,9 @@ impl Queue {
             index: ClassIndex::new(),
             classes: HashMap::new(),
             scratch: Vec::new(),
+            has_groups: true,
+            groups: Groups::default(),
+            unsettled: BTreeSet::new(),
             counters: QueueCounters::default(),
         }
     }
@@ -190,6 +201,7 @@ impl Queue {
             is_exclusive: options.is_exclusive,
             turn: self.next_turn,
             in_flight: BTreeSet::new(),
+            reserved: BTreeSet::new(),
         };
         self.next_turn += 1;
         if consumer.is_exclusive {
@@ -213,6 +225,7 @@ impl Queue {
 
     /// Removes a consumer; what it had in flight comes back, flagged redelivered, to the head.
     pub fn unsubscribe(&mut self, id: ConsumerId, effects: &mut Vec<Effect>) {
+        self.release_groups_of(id);
         let Some(consumer) = self.consumers.remove(&id) else {
             return;
         };
@@ -225,12 +238,14 @@ impl Queue {
             }
         }
         self.index.remove(consumer.class);
+        // All of it waits again before any of it is offered: the order within a group depends on it.
         for seq in consumer.in_flight {
-            self.put_back(seq, true, effects);
+            self.take_back(seq, true, effects);
         }
         if was_exclusive {
             self.refresh_all(effects);
         }
+        self.settle(effects);
     }
 
     /// Numbers of the messages in flight at a consumer.
