@@ -48,11 +48,15 @@ const USUAL: u64 = 200;
 const USUAL_BASE: u64 = 0x6611_a2dd_bcb7_8000;
 
 /// Runs that broke an invariant once.
-const KNOWN_BUGS: [&str; 2] = [
+const KNOWN_BUGS: [&str; 4] = [
     // A PING overtook the ACCEPT queued before it.
     "star:6:0xca05",
     // Wandered between brokers whose maps differed for as long as an advertisement was held back.
     "one-ring:6:0x6611a09d814b8968",
+    // A message whose time was over was offered again and again.
+    "queue-mesh:5:0x3",
+    // A receiver gave a new stream up before its owner could have sent the lost beginning again.
+    "queue-countries:6:0x6611b391deb4bd3c",
 ];
 
 /// Runs on two threads; gives the reports of those that failed.
