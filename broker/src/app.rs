@@ -189,8 +189,9 @@ impl App {
             broker: self.broker.clone(),
             is_ready: self.is_ready.clone(),
             parts,
+            cancel: cancel.clone(),
         };
-        tokio::spawn(admin::serve(socket, admin, cancel.clone()));
+        tokio::spawn(admin::serve(socket, admin));
         self.admin = Some((wanted.bind.clone(), wanted.port, cancel));
         Ok(())
     }
@@ -238,6 +239,8 @@ impl App {
                 "name": "link", "address": format!("{host}:{port}"), "state": "open"
             }));
         }
+        drop(parts);
+        self.broker.changes.note();
     }
 
     async fn look(&mut self, watch: &mut Watch) {
@@ -248,6 +251,7 @@ impl App {
                 Ok(()) => {
                     tracing::info!(config = config.hash, "configuration applied");
                     self.broker.reloads.applied(&config.hash);
+                    self.broker.changes.note();
                     self.broker.metrics.config_reload_successful.set(1);
                     return;
                 }
@@ -260,6 +264,7 @@ impl App {
             "configuration refused, the old one stays in force"
         );
         self.broker.reloads.refused(&hash, &error);
+        self.broker.changes.note();
         self.broker.metrics.config_reload_successful.set(0);
     }
 

@@ -168,3 +168,42 @@ fn collectives_and_entries_become_one_sorted_list() {
         5
     );
 }
+
+fn warnings(text: &str) -> Vec<String> {
+    let loaded = load(&[Source::new("a.yaml", text)], None, MissingSecrets::Refuse);
+    let problems = loaded.expect("it is valid").problems;
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_user_of_a_network_that_is_not_there_is_an_error_that_says_which_is_meant() {
+    let text = COUNTRIES.replacen(
+        "networkRef: {name: mcollective}",
+        "networkRef: {name: mcolective}",
+        1,
+    );
+    let problems = refused(&text);
+    let expected = "there is no BrokerNetwork mcolective";
+    assert!(problems.contains(expected), "{problems}");
+    assert!(problems.contains("did you mean mcollective?"), "{problems}");
+    let shown = read(&text, MissingSecrets::Mark);
+    assert_eq!(shown.expect("only a warning").users.len(), 1);
+}
+
+#[test]
+fn a_group_that_is_named_on_one_side_only_is_a_warning_with_what_may_be_meant() {
+    assert_eq!(warnings(COUNTRIES), Vec::<String>::new());
+    let text = COUNTRIES.replacen("groups: [admins,", "groups: [admin,", 1);
+    let found = warnings(&text).join("\n");
+    for part in [
+        "spec.authorization.entries[0].read[0]: no user is in the group admins",
+        "did you mean admin?",
+        "spec.groups[0]: no right names the group admin",
+        "did you mean admins?",
+    ] {
+        assert!(found.contains(part), "{part} is missing in\n{found}");
+    }
+    assert_eq!(found.matches("no user is in").count(), 1, "{found}");
+    let text = COUNTRIES.replacen("groups: [admins,", "groups: [admins, unrelated-people,", 1);
+    assert_eq!(warnings(&text), Vec::<String>::new(), "it does no harm");
+}

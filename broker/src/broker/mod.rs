@@ -1,7 +1,9 @@
 //! The broker: destinations, subscriptions and rights behind one handle that connections and links
 //! use. Owns no socket.
 
+pub mod changes;
 pub mod connections;
+pub mod durables;
 pub mod matching;
 pub mod policies;
 pub mod publish;
@@ -17,7 +19,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
+use self::changes::Changes;
 use self::connections::Connections;
+use self::durables::Durables;
 use self::policies::Policies;
 use self::queues::QueueDirectory;
 use self::remote::Remote;
@@ -46,6 +50,8 @@ pub struct Broker {
     generation: AtomicU64,
     /// The queues.
     pub queues: QueueDirectory,
+    /// The durable subscriptions.
+    pub durables: Durables,
     /// The temporary destinations.
     pub temporaries: Temporaries,
     /// The open connections.
@@ -60,6 +66,8 @@ pub struct Broker {
     pub epoch: u64,
     /// When it started, milliseconds since 1970.
     pub started_ms: i64,
+    /// The revision of what `/status` shows.
+    pub changes: Changes,
     /// What the last reload came to.
     pub reloads: status::Reloads,
     /// Rates of queues, for reports.
@@ -79,11 +87,13 @@ impl Broker {
                 &config.users.users,
             )),
             policies: ArcSwap::from_pointee(Policies::new(&config)),
+            changes: Changes::default(),
             reloads: status::Reloads::new(&config.hash),
             config: ArcSwap::new(config),
             topics: RwLock::default(),
             generation: AtomicU64::new(1),
             queues: QueueDirectory::default(),
+            durables: Durables::default(),
             temporaries: Temporaries::default(),
             connections: Arc::default(),
             metrics,
@@ -133,9 +143,13 @@ impl Broker {
     /// cut by a deny.
     #[must_use]
     pub fn may_read_now(&self, subscriber: &Subscriber, kind: Kind, name: &str) -> bool {
+        self.may_user_read(&subscriber.user, kind, name)
+    }
+
+    fn may_user_read(&self, user: &str, kind: Kind, name: &str) -> bool {
         let rules = self.rules.load();
         rules
-            .identity(&subscriber.user)
+            .identity(user)
             .is_some_and(|identity| rules.may(identity, Verb::Read, kind, name))
     }
 

@@ -23,7 +23,6 @@ struct ReloadState {
     seen: String,
     error: Option<String>,
     since_ms: i64,
-    revision: u64,
 }
 
 impl Reloads {
@@ -35,7 +34,6 @@ impl Reloads {
             seen: hash.to_owned(),
             error: None,
             since_ms: clock::wall_ms(),
-            revision: 1,
         };
         Self {
             state: Mutex::new(state),
@@ -49,7 +47,6 @@ impl Reloads {
         hash.clone_into(&mut state.seen);
         state.error = None;
         state.since_ms = clock::wall_ms();
-        state.revision += 1;
     }
 
     /// That configuration was refused.
@@ -57,7 +54,6 @@ impl Reloads {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         hash.clone_into(&mut state.seen);
         state.error = Some(error.to_owned());
-        state.revision += 1;
     }
 
     fn snapshot(&self) -> ReloadState {
@@ -125,11 +121,12 @@ impl Broker {
     /// The parts of `/status` that need no mesh. No secret is in them.
     #[must_use]
     pub fn status(&self) -> Value {
+        let revision = self.changes.revision();
         let config = self.config();
         let reload = self.reloads.snapshot();
         let denied = |verb: &str| self.metrics.denied.with_label_values(&[verb]).get();
         json!({
-            "revision": reload.revision,
+            "revision": revision,
             "network": config.broker.network,
             "site": config.broker.site,
             "epoch": self.epoch,
@@ -145,6 +142,7 @@ impl Broker {
                 "error": reload.error,
             },
             "queues": self.queue_status(),
+            "durableSubscriptions": self.durable_status(),
             "connections": self.connection_status(),
             "denied": {
                 "read": denied("read"), "write": denied("write"), "admin": denied("admin"),

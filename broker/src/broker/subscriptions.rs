@@ -37,12 +37,7 @@ impl Broker {
         filter: &Destination,
     ) -> Result<(), SubscribeError> {
         if filter.kind.is_temporary() {
-            let is_owner = self.temporaries.owner(filter.kind, &filter.name) == Some(connection);
-            return if is_owner {
-                Ok(())
-            } else {
-                Err(SubscribeError::NotOwner)
-            };
+            return self.check_temporary(connection, identity, filter);
         }
         if !self.may(identity, Verb::Read, filter.kind, &filter.name) {
             self.metrics.denied.with_label_values(&["read"]).inc();
@@ -59,6 +54,30 @@ impl Broker {
         Ok(())
     }
 
+    /// Temporary destinations are their owner's, who needs the right to make them and to read from them.
+    fn check_temporary(
+        &self,
+        connection: u64,
+        identity: &Identity,
+        filter: &Destination,
+    ) -> Result<(), SubscribeError> {
+        let may = |verb| self.may(identity, verb, filter.kind, &filter.name);
+        let owner = self.temporaries.owner(filter.kind, &filter.name);
+        let denied = match owner {
+            // It would have been made when it was first named.
+            None if !may(Verb::Admin) => Some(("admin", Verb::Admin)),
+            Some(owner) if owner == connection => {
+                (!may(Verb::Read)).then_some(("read", Verb::Read))
+            }
+            None | Some(_) => return Err(SubscribeError::NotOwner),
+        };
+        let Some((label, verb)) = denied else {
+            return Ok(());
+        };
+        self.metrics.denied.with_label_values(&[label]).inc();
+        Err(SubscribeError::Denied(verb))
+    }
+
     /// Makes a subscription active. Its rights were checked.
     ///
     /// # Errors
@@ -71,6 +90,21 @@ impl Broker {
     ) -> Result<(), SubscribeError> {
         let filter = &subscriber.filter;
         let now_ns = clock::monotonic_ns();
+        if let Some(durable) = &subscriber.durable {
+            durable.cell.subscribe(
+                subscriber.key,
+                options.clone(),
+                subscriber.clone(),
+                now_ns,
+                work,
+            );
+            self.metrics.subscriptions.inc();
+            return Ok(());
+        }
+        if let Some(backlog) = &subscriber.backlog {
+            let (key, options) = (subscriber.key, options.clone());
+            backlog.subscribe(key, options, subscriber.clone(), now_ns, work);
+        }
         match filter.kind {
             Kind::Topic => self.add_topic_subscriber(subscriber),
             Kind::TempTopic => {
@@ -99,7 +133,7 @@ impl Broker {
                 {}
             }
         }
-        self.interest_added(subscriber);
+        self.announce_subscriber(subscriber, true);
         self.metrics.subscriptions.inc();
         Ok(())
     }
@@ -119,6 +153,11 @@ impl Broker {
         let filter = &subscriber.filter;
         let now_ns = clock::monotonic_ns();
         match filter.kind {
+            Kind::Topic if let Some(durable) = &subscriber.durable => {
+                let cell = &durable.cell;
+                cell.unsubscribe(subscriber.key, |seq| returns(cell, seq), now_ns, work);
+                durable.release();
+            }
             Kind::Topic => self.remove_topic_subscriber(subscriber),
             Kind::TempTopic => {
                 self.temporaries.unsubscribe(&filter.name, subscriber);
@@ -134,12 +173,22 @@ impl Broker {
                 }
             }
         }
+        if let Some(backlog) = &subscriber.backlog {
+            backlog.discard();
+        }
         if subscriber.allowed() {
-            self.interest_removed(subscriber);
+            self.announce_subscriber(subscriber, false);
         } else {
             self.metrics.subscriptions_withdrawn.dec();
         }
         self.metrics.subscriptions.dec();
+    }
+
+    /// A durable subscription is announced as long as it exists, whoever consumes.
+    fn announce_subscriber(&self, subscriber: &Subscriber, is_new: bool) {
+        if subscriber.durable.is_none() {
+            self.announce(&subscriber.filter, subscriber.selector.as_ref(), is_new);
+        }
     }
 
     /// Copies of what waits in the matching queues, for a browser.
@@ -169,8 +218,10 @@ impl Broker {
         work: &mut Work,
     ) {
         let filter = &subscriber.filter;
-        let is_allowed =
-            filter.kind.is_temporary() || self.may(identity, Verb::Read, filter.kind, &filter.name);
+        let is_allowed = match &subscriber.durable {
+            Some(durable) => durable.allowed(),
+            None => self.may(identity, Verb::Read, filter.kind, &filter.name),
+        };
         if subscriber.is_allowed.swap(is_allowed, Ordering::AcqRel) == is_allowed {
             return;
         }
@@ -182,14 +233,17 @@ impl Broker {
         );
         if is_allowed {
             self.metrics.subscriptions_withdrawn.dec();
-            self.interest_added(subscriber);
+            self.announce_subscriber(subscriber, true);
         } else {
             self.metrics.subscriptions_withdrawn.inc();
             self.metrics.denied.with_label_values(&["delivery"]).inc();
-            self.interest_removed(subscriber);
+            self.announce_subscriber(subscriber, false);
         }
         let capacity = if is_allowed { capacity } else { 0 };
-        let cells = if filter.is_pattern() {
+        let own = subscriber.durable.as_ref().map(|durable| &durable.cell);
+        let cells = if let Some(cell) = own.or(subscriber.backlog.as_ref()) {
+            vec![cell.clone()]
+        } else if filter.is_pattern() {
             self.queues.all()
         } else {
             self.queues.find(filter).into_iter().collect()
@@ -203,5 +257,46 @@ impl Broker {
                 );
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::test_support;
+
+    fn broker(temporary: &str) -> Broker {
+        let mut files = test_support::files();
+        let section = format!("authorization:\n  temporary: {temporary}\n");
+        let text = String::from_utf8_lossy(&files.broker).replace("authorization:\n", &section);
+        files.broker = text.into_bytes();
+        Broker::new(Arc::new(test_support::config(&files)), 1, [0; 16])
+    }
+
+    fn ask(broker: &Broker, connection: u64) -> Result<(), SubscribeError> {
+        let rules = broker.rules.load();
+        let alice = rules.identity("alice").expect("she is active");
+        let own = Destination::new(Kind::TempQueue, "own");
+        broker.check_subscribe(connection, alice, &own)
+    }
+
+    #[test]
+    fn a_temporary_destination_is_for_its_owner_who_may_read_it() {
+        let broker = broker(r#"{read: [everyone], write: [], admin: [everyone]}"#);
+        assert_eq!(ask(&broker, 1), Err(SubscribeError::NotOwner));
+        broker.temporaries.add(Kind::TempQueue, "own", 1);
+        assert_eq!(ask(&broker, 1), Ok(()));
+        assert_eq!(ask(&broker, 2), Err(SubscribeError::NotOwner));
+    }
+
+    #[test]
+    fn temporary_destinations_need_the_rights_to_make_and_to_read_them() {
+        let no_admin = broker(r#"{read: ["*"], write: ["*"], admin: [nobody]}"#);
+        assert_eq!(ask(&no_admin, 1), Err(SubscribeError::Denied(Verb::Admin)));
+        let no_read = broker(r#"{read: [nobody], write: ["*"], admin: ["*"]}"#);
+        no_read.temporaries.add(Kind::TempQueue, "own", 1);
+        assert_eq!(ask(&no_read, 1), Err(SubscribeError::Denied(Verb::Read)));
+        let denied = no_read.metrics.denied.with_label_values(&["read"]).get();
+        assert_eq!(denied, 1);
     }
 }

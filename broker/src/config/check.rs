@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::{
-    Authorization, BrokerFile, Entry, FORMAT, LinkListener, Permission, SecretsFile, StatusAccess,
-    Tls, User, UsersFile,
+    Authorization, BrokerFile, Entry, FORMAT, Listener, Permission, SecretsFile, StatusAccess, Tls,
+    User, UsersFile,
 };
 use super::limits::Limits;
 use super::problem::Problems;
@@ -132,7 +132,7 @@ fn listeners(file: &BrokerFile, problems: &mut Problems) {
             note(name, &listener.bind, listener.port, problems);
         }
     }
-    if let Some(LinkListener { bind, port, .. }) = &listeners.link {
+    if let Some(Listener { bind, port }) = &listeners.link {
         note("link", bind, *port, problems);
     }
     if let Some(admin) = &listeners.admin {

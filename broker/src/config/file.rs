@@ -105,13 +105,13 @@ pub struct Listeners {
     pub stomp_tls: Option<Listener>,
     /// Links from other brokers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub link: Option<LinkListener>,
+    pub link: Option<Listener>,
     /// Metrics, health and status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<AdminListener>,
 }
 
-/// Where clients connect.
+/// Where clients, or other brokers, connect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
@@ -119,19 +119,6 @@ pub struct Listener {
     pub bind: String,
     /// TCP port.
     pub port: u16,
-}
-
-/// Where other brokers connect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LinkListener {
-    /// Address; `::` is both families.
-    pub bind: String,
-    /// TCP port.
-    pub port: u16,
-    /// TLS, or plain TCP in tests.
-    #[serde(default)]
-    pub transport: Transport,
 }
 
 /// Where the admin page is.
@@ -145,17 +132,6 @@ pub struct AdminListener {
     /// Who may read `/status`.
     #[serde(default)]
     pub status: StatusAccess,
-}
-
-/// How a link is carried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// Encrypted.
-    #[default]
-    Tls,
-    /// For tests only.
-    Plain,
 }
 
 /// Who may read `/status`.
@@ -230,9 +206,6 @@ pub struct Link {
     /// Where to dial, in order; empty: this end only accepts.
     #[serde(default)]
     pub addresses: Vec<Address>,
-    /// How it is carried.
-    #[serde(default)]
-    pub transport: Transport,
     /// Sign of life.
     #[serde(default = "default_heartbeat")]
     pub heartbeat: Span,

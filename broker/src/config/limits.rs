@@ -29,6 +29,14 @@ pub struct Limits {
     pub id_length: usize,
     /// Queues.
     pub destinations: usize,
+    /// Durable subscriptions.
+    pub durable_subscriptions: usize,
+    /// Durable subscriptions of one user; 0 = off.
+    pub durable_subscriptions_per_user: usize,
+    /// Messages of one durable subscription; 0 = no limit.
+    pub durable_messages: usize,
+    /// Bytes of one durable subscription.
+    pub durable_bytes: usize,
     /// Frames in a transaction.
     pub transaction_frames: usize,
     /// Bytes of open transactions.
@@ -71,8 +79,6 @@ pub struct Limits {
     pub reply_ttl: Span,
     /// Standing credit of an entry of interest.
     pub open_credit: u32,
-    /// Destinations are spread over equally short paths.
-    pub spread: bool,
     /// Times of links.
     pub mesh_times: MeshTimes,
     /// How long a message waits for a route.
@@ -167,6 +173,10 @@ impl Limits {
             destination_length: count(limits.destination_length, 1024),
             id_length: count(limits.id_length, 1024),
             destinations: count(limits.destinations, 100_000),
+            durable_subscriptions: count(limits.durable_subscriptions, 1000),
+            durable_subscriptions_per_user: count(limits.durable_subscriptions_per_user, 0),
+            durable_messages: count(file.topic.durable_max_messages, 0),
+            durable_bytes: size(file.topic.durable_max_bytes, (memory / 32).min(16 << 20)),
             transaction_frames: count(limits.transaction_frames, 10_000),
             transaction_bytes: size(limits.transaction_bytes, (memory / 16).min(32 << 20)),
             outbound: size(limits.outbound, (memory / 32).min(16 << 20)),
@@ -199,7 +209,6 @@ impl Limits {
             ),
             reply_ttl: mesh.reply_ttl.unwrap_or(Span::seconds(600)),
             open_credit: mesh.open_credit.unwrap_or(16),
-            spread: mesh.spread.unwrap_or(false),
             mesh_times: MeshTimes::of(mesh),
             limbo_time: mesh.limbo_time.unwrap_or(Span::seconds(2)),
             doubt_timeout: mesh.doubt_timeout.unwrap_or(Span::seconds(60)),
@@ -215,6 +224,7 @@ impl Limits {
             log_format: file.log.format.unwrap_or(LogFormat::Json),
         }
     }
+
     /// The window of a link: its own, or the smaller of 8 MiB and its part of all rings.
     #[must_use]
     pub fn link_window(&self, link: &Link, links: usize) -> usize {

@@ -10,7 +10,7 @@ mod parse;
 mod problem;
 pub mod reload;
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 pub mod units;
 pub mod valid;
 

@@ -3,7 +3,7 @@
 use super::valid::{Config, Files};
 
 /// One site of two, with a link, a user and an entry.
-pub(super) fn files() -> Files {
+pub(crate) fn files() -> Files {
     let broker = r#"
 format: 1
 network: n
@@ -44,7 +44,7 @@ links:
 }
 
 /// What they mean.
-pub(super) fn config(files: &Files) -> Config {
+pub(crate) fn config(files: &Files) -> Config {
     match Config::from_files(files) {
         Ok(config) => config,
         Err(problems) => panic!("{problems:?}"),

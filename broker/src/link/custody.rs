@@ -6,14 +6,14 @@ use super::interest::may_take;
 use super::node::{Node, now};
 use crate::clock;
 use crate::mesh::custody::{
-    Candidate, Credit, CreditWanted, Effect, Effects, Event, Learned, Offer, Outcome, Placement,
-    QueueName, Refusal, ReturnReason, Returned, Stay,
+    Candidate, Credit, CreditWanted, Effect, Effects, Event, Learned, Offer, Outcome, QueueName,
+    Refusal, ReturnReason, Returned,
 };
 use crate::mesh::ids::{Bid, Now};
 use crate::mesh::ring::Level;
 use crate::model::{Destination, Kind, Message, MessageView, temporary};
-use crate::queue::handover::{Arrival, Outlook, Present, admits};
-use crate::queue::{Enqueued, QueueCell, Work};
+use crate::queue::handover::{Arrival, Looked, Outlook, Present, admits};
+use crate::queue::{Enqueued, Look, QueueCell, TURN, Work};
 
 fn present() -> Present {
     Present {
@@ -94,7 +94,7 @@ impl Node {
             }
             Effect::Look(queue) => {
                 if let Some(cell) = self.find_queue(&queue) {
-                    self.look_at(&cell);
+                    self.look_at(&cell, Look::All);
                 }
             }
             Effect::DropParked { to, stream } => self.limbo().drop_stream(self.bid, to, stream),
@@ -119,42 +119,60 @@ impl Node {
     }
 
     /// Offers what no consumer here can take to brokers that have some. Rules: R12 b, R15, R16.
-    pub(super) fn look_at(&self, cell: &Arc<QueueCell>) {
-        let name = Self::custody_name(&cell.destination);
+    pub(super) fn look_at(&self, cell: &Arc<QueueCell>, look: Look) {
         let has_outlet = self.interest().has_queue(&cell.destination.name)
             || self.learned_count() > 0
             || cell.destination.kind.is_temporary();
         if !has_outlet {
             return;
         }
-        let (mut work, mut effects) = (Work::default(), Effects::new());
-        let after = self.cursors().get(&name).copied().unwrap_or(0);
-        let turn = cell.apply(&mut Work::default(), |queue, _| queue.turn(after));
-        for seq in &turn.seqs {
-            let placement = cell.apply(&mut work, |queue, _| {
-                let outlook = |view: &MessageView<'_>| Outlook {
-                    candidates: self.candidates(&cell.destination, view),
-                    learned: self.learned_route(&cell.destination),
-                };
+        let mut effects = Effects::new();
+        let mut look = Some(look);
+        while let Some(now) = look {
+            look = self.look_once(cell, now, &mut effects);
+        }
+        self.perform(effects);
+    }
+
+    /// One turn; whether there is another one.
+    fn look_once(&self, cell: &Arc<QueueCell>, look: Look, effects: &mut Effects) -> Option<Look> {
+        let name = Self::custody_name(&cell.destination);
+        // Nothing becomes ready by this, so nothing is left to do afterwards.
+        let mut none = Work::default();
+        let seqs = cell.apply(&mut none, |queue, _| queue.turn(look));
+        for seq in &seqs {
+            let looked = cell.apply(&mut none, |queue, _| {
+                let outlook = |view: &MessageView<'_>| self.outlook(&cell.destination, view);
                 let present = present();
                 let custody = |offer: &Offer, candidates: &[Candidate]| {
                     self.custody_lock()
-                        .offer(offer, candidates, present.now, &mut effects)
+                        .offer(offer, candidates, present.now, effects)
                 };
-                queue.offer_remote(&name, *seq, turn.seqs.len(), present, outlook, custody)
+                queue.offer_remote(&name, *seq, present, outlook, custody)
             });
-            if placement == Some(Placement::Stays(Stay::RingFull)) {
-                break;
+            if looked == Looked::Stop {
+                return None;
             }
         }
-        let mut cursors = self.cursors();
-        if turn.next == 0 {
-            cursors.remove(&name);
-        } else {
-            cursors.insert(name, turn.next);
+        (seqs.len() >= TURN).then_some(Look::New)
+    }
+
+    fn outlook(&self, destination: &Destination, view: &MessageView<'_>) -> Outlook {
+        let mut outlook = Outlook {
+            candidates: Vec::new(),
+            learned: self.learned_route(destination),
+            is_uniform: true,
+        };
+        if destination.kind == Kind::Queue {
+            let routes = self.routes.load();
+            outlook.is_uniform =
+                self.interest()
+                    .queue_candidates(view, &routes, &mut outlook.candidates);
+            for candidate in &mut outlook.candidates {
+                candidate.is_ring_open = self.is_ring_open(candidate.bid);
+            }
         }
-        drop(cursors);
-        self.perform(effects);
+        outlook
     }
 
     fn learned_route(&self, destination: &Destination) -> Option<Learned> {
@@ -191,20 +209,6 @@ impl Node {
             .get(way.link.index())
             .and_then(Option::as_ref)
             .is_some_and(|link| link.ring().level() == Level::Free)
-    }
-
-    fn candidates(&self, destination: &Destination, view: &MessageView<'_>) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
-        if destination.kind != Kind::Queue {
-            return candidates;
-        }
-        let routes = self.routes.load();
-        self.interest()
-            .queue_candidates(view, &routes, &mut candidates);
-        for candidate in &mut candidates {
-            candidate.is_ring_open = self.is_ring_open(candidate.bid);
-        }
-        candidates
     }
 
     /// Sends a message to a temporary queue of another broker: it waits in a queue of that name

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::broker::matching::{RemoteSelected, TopicRoute};
+use crate::broker::remote::Wanted;
 use crate::mesh::custody::{Candidate, SelectorKey};
 use crate::mesh::ids::Bid;
 use crate::mesh::interest::{Demand, EntryChange, LocalChange, RemoteEntry, Summary, value_hash};
 use crate::mesh::messages::Kind as EntryKind;
 use crate::mesh::routes::Routes;
 use crate::model::destination::is_pattern;
-use crate::model::{Destination, Kind, MessageView};
-use crate::net::subscriber::Subscriber;
+use crate::model::{Kind, MessageView};
 use crate::routing::FilterTree;
 use crate::selector::{Selector, Value};
 
@@ -88,20 +88,11 @@ pub struct LocalConsumers {
 }
 
 impl LocalConsumers {
-    /// A subscription came or went: what its filter amounts to now.
-    pub fn change(&mut self, subscriber: &Subscriber, is_new: bool) -> LocalChange {
-        self.change_of(&subscriber.filter, subscriber.selector.as_ref(), is_new)
-    }
-
-    /// The same for a consumer that asks for this.
-    pub fn change_of(
-        &mut self,
-        asked: &Destination,
-        selector: Option<&Selector>,
-        is_new: bool,
-    ) -> LocalChange {
-        let filter = asked.name.clone();
-        let key = (asked.kind.is_queue(), filter.clone());
+    /// A consumer came or went: what the filter amounts to now.
+    pub fn change(&mut self, wanted: &Wanted) -> LocalChange {
+        let is_new = wanted.is_new;
+        let filter = wanted.filter.name.clone();
+        let key = (wanted.filter.kind.is_queue(), filter.clone());
         let consumers = self.by_filter.entry(key.clone()).or_default();
         let step = |count: &mut u32| {
             *count = if is_new {
@@ -111,11 +102,11 @@ impl LocalConsumers {
             };
         };
         step(&mut consumers.all);
-        let equality = selector.map(|selector| {
+        let equality = wanted.selector.as_ref().map(|selector| {
             let key = selector.equality_key();
             key.and_then(|key| Some((Arc::<str>::from(key.name), hash_of(&key.literal)?)))
         });
-        let mut is_wider = is_new && selector.is_some();
+        let mut is_wider = is_new && wanted.selector.is_some();
         match equality {
             None => step(&mut consumers.plain),
             Some(None) => step(&mut consumers.opaque),
@@ -137,7 +128,7 @@ impl LocalConsumers {
             self.by_filter.remove(&key);
         }
         LocalChange {
-            kind: entry_kind(asked.kind),
+            kind: entry_kind(wanted.filter.kind),
             filter,
             demand,
         }
@@ -304,19 +295,22 @@ impl RemoteInterest {
         self.queues.literal.contains_key(name)
     }
 
-    /// The entries that may take a queue message. Rule: R16.
+    /// The entries that may take a queue message. True when those of every other message of the queue
+    /// are the same. Rule: R16.
     pub fn queue_candidates(
         &self,
         view: &MessageView<'_>,
         routes: &Routes,
         candidates: &mut Vec<Candidate>,
-    ) {
+    ) -> bool {
+        let mut is_uniform = true;
         let value = |property: &str| view.headers.get(property).map(value_hash);
         self.queues.for_each(view.name, &mut |entry| {
             let Some(site) = routes.site(entry.bid) else {
                 return;
             };
             let Some(way) = site.way else { return };
+            is_uniform &= !matches!(entry.summary, Summary::Equality(_));
             if !entry.summary.may_match(value) {
                 return;
             }
@@ -333,5 +327,6 @@ impl RemoteInterest {
                 is_ring_open: true,
             });
         });
+        is_uniform
     }
 }

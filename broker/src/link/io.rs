@@ -22,8 +22,6 @@ use crate::mesh::frame::{
 };
 use crate::mesh::ids::LinkId;
 
-/// How long a dial and its TLS handshake may take.
-const CONNECT: Duration = Duration::from_secs(5);
 /// How long the peer may take to close after our last frame.
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// Bytes read at once.
@@ -57,10 +55,16 @@ fn transport<Data>(
     }
 }
 
+/// How long a connection, and then its TLS handshake, may take.
+fn connect_patience(node: &Node) -> Duration {
+    node.broker.config().limits.mesh_times.connect.duration()
+}
+
 /// Dials an address for a link and serves what comes of it.
 pub async fn dial(node: Arc<Node>, link: LinkId, address: Address) {
     let target = (address.host.clone(), address.port);
-    let connected = tokio::time::timeout(CONNECT, TcpStream::connect(target)).await;
+    let patience = connect_patience(&node);
+    let connected = tokio::time::timeout(patience, TcpStream::connect(target)).await;
     let Ok(Ok(stream)) = connected else {
         return node.control(Event::DialFailed {
             link,
@@ -77,7 +81,7 @@ pub async fn dial(node: Arc<Node>, link: LinkId, address: Address) {
         });
     };
     let connector = TlsConnector::from(config.client.clone());
-    let handshake = tokio::time::timeout(CONNECT, connector.connect(name, stream)).await;
+    let handshake = tokio::time::timeout(patience, connector.connect(name, stream)).await;
     let Ok(Ok(stream)) = handshake else {
         return node.control(Event::DialFailed {
             link,
@@ -120,7 +124,7 @@ async fn accepted_link(node: Arc<Node>, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let config = node.tls.load_full();
     let acceptor = TlsAcceptor::from(config.server.clone());
-    let handshake = tokio::time::timeout(CONNECT, acceptor.accept(stream)).await;
+    let handshake = tokio::time::timeout(connect_patience(&node), acceptor.accept(stream)).await;
     let Ok(Ok(stream)) = handshake else {
         tracing::debug!("a link's TLS handshake failed");
         return;

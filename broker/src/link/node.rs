@@ -17,13 +17,14 @@ use crate::clock;
 use crate::config::Config;
 use crate::mesh::config::{Claim, MeshConfig};
 use crate::mesh::core::Mesh;
-use crate::mesh::custody::{self, Custody, CustodyConfig, QueueName};
+use crate::mesh::custody::{self, Custody, CustodyConfig};
 use crate::mesh::event::{Action, Actions, Counter, Event};
 use crate::mesh::ids::{Bid, ConnId, Epoch, LinkId, Now};
 use crate::mesh::limbo::Limbo;
 use crate::mesh::replies::Replies;
 use crate::mesh::routes::Routes;
 use crate::mesh::window::Windows;
+use crate::queue::Look;
 
 /// This broker in the mesh.
 #[derive(Debug)]
@@ -54,7 +55,6 @@ pub struct Node {
     /// Guards what consumers here amount to.
     local: Mutex<LocalConsumers>,
     /// Guards where the next look at a long queue begins.
-    cursors: Mutex<HashMap<QueueName, u64>>,
     /// Guards the refusals given lately, for `/status`.
     pub(super) refusals: Mutex<VecDeque<serde_json::Value>>,
     pub(super) learned: AtomicU64,
@@ -62,6 +62,8 @@ pub struct Node {
     pub(super) overflow_room: usize,
     has_pending_interest: AtomicBool,
     next_conn: AtomicU64,
+    /// What `/status` shows of the control plane, as a number.
+    revision: AtomicU64,
     pub(super) tick: Notify,
     /// TLS of links.
     pub(super) tls: ArcSwap<LinkTls>,
@@ -125,20 +127,20 @@ impl Node {
             custody: Mutex::new(Custody::new(custody, now())),
             interest: RwLock::default(),
             local: Mutex::default(),
-            cursors: Mutex::default(),
             refusals: Mutex::default(),
             learned: AtomicU64::new(0),
             next_seq: AtomicU64::new(0),
             overflow_room: limits.overflow / mesh.links.len().max(1),
             has_pending_interest: AtomicBool::new(false),
             next_conn: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
             tick: Notify::new(),
             tls: ArcSwap::from_pointee(tls),
             verifier: ArcSwap::from_pointee(verifier),
             listening: OnceLock::new(),
             cancel,
         });
-        node.set_links(mesh, limits.rings);
+        node.set_links(mesh, config);
         Ok(node)
     }
 
@@ -178,10 +180,6 @@ impl Node {
 
     pub(super) fn local_consumers(&self) -> MutexGuard<'_, LocalConsumers> {
         lock(&self.local)
-    }
-
-    pub(super) fn cursors(&self) -> MutexGuard<'_, HashMap<QueueName, u64>> {
-        lock(&self.cursors)
     }
 
     /// What others want.
@@ -230,9 +228,18 @@ impl Node {
         // Carried out under the lock: actions of two events must not be mixed. Nothing in it waits,
         // and the lock order is core, then custody, then links.
         let late = self.carry_out(actions);
+        let revision = core.revision();
         drop(core);
         self.carry_out_late(late);
         self.tick.notify_one();
+        self.show(revision);
+    }
+
+    /// Wakes who waits for another `/status`.
+    fn show(&self, revision: u64) {
+        if self.revision.swap(revision, Ordering::Relaxed) != revision {
+            self.broker.changes.note();
+        }
     }
 
     /// Issues interest that is gathered but not said yet, so that it leaves before data (R6).
@@ -333,7 +340,7 @@ impl Node {
         self.custody(custody::Event::Generation);
         for cell in self.broker.queues.all() {
             if cell.numbers().ready > 0 {
-                self.look_at(&cell);
+                self.look_at(&cell, Look::All);
             }
         }
     }
@@ -366,7 +373,7 @@ impl Node {
                 .iter()
                 .any(|filter| crate::model::destination::matches(filter, name));
             if is_touched && cell.numbers().ready > 0 {
-                self.look_at(&cell);
+                self.look_at(&cell, Look::All);
             }
         }
     }
@@ -438,12 +445,13 @@ impl Node {
     }
 
     /// Makes the links those of the configuration. Indexes stay with the names.
-    pub(super) fn set_links(&self, mesh: &MeshConfig, rings: usize) {
+    pub(super) fn set_links(&self, mesh: &MeshConfig, config: &Config) {
         let old = self.links.load_full();
-        let cap = (rings / mesh.links.len().max(1)).clamp(64 << 10, 8 << 20);
+        let written = &config.broker.links;
         let mut links: Vec<Option<Arc<LinkData>>> = Vec::new();
-        for config in &mesh.links {
-            let name = &config.name;
+        for (one, config_of) in mesh.links.iter().zip(written) {
+            let name = &one.name;
+            let cap = config.limits.link_window(config_of, written.len());
             let Some(id) = self.with_core(|core| core.link(name)) else {
                 continue;
             };
@@ -457,8 +465,9 @@ impl Node {
                 .cloned();
             let link = known.unwrap_or_else(|| {
                 let metrics = &self.broker.metrics;
-                Arc::new(LinkData::new(id, name, &config.peer, cap, metrics, now()))
+                Arc::new(LinkData::new(id, name, &one.peer, cap, metrics, now()))
             });
+            link.ring().set_cap(cap, now());
             links[id.index()] = Some(link);
         }
         for link in old.iter().flatten() {
@@ -499,7 +508,7 @@ impl Node {
         let mut core = lock(&self.core);
         core.handle(Event::Config(Box::new(mesh.clone())), now(), &mut actions);
         drop(core);
-        self.set_links(mesh, config.limits.rings);
+        self.set_links(mesh, config);
         let late = self.carry_out(actions);
         self.carry_out_late(late);
         self.tick.notify_one();

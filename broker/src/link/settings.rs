@@ -40,7 +40,6 @@ pub fn mesh_config(config: &Config) -> MeshConfig {
             .map(|link| link_config(config, link))
             .collect(),
         reply_patterns: limits.reply_patterns.clone(),
-        spread: limits.spread,
         timing: Timing {
             handshake: times.handshake.duration(),
             sync: times.sync.duration(),
@@ -111,5 +110,62 @@ pub fn claim(config: &Config, epoch: u64) -> Claim {
     Claim {
         instance: Instance(instance),
         since: Epoch(epoch),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::broker::Broker;
+    use crate::config::test_support;
+    use crate::link::node::Node;
+
+    fn with_window(window: &str) -> Config {
+        let mut files = test_support::files();
+        let text = String::from_utf8_lossy(&files.broker).replace(
+            "addresses: [{host: b.example.com, port: 61618}]",
+            &format!("window: {window}"),
+        );
+        files.broker = text.into_bytes();
+        test_support::config(&files)
+    }
+
+    #[tokio::test]
+    async fn a_link_has_its_own_window_and_takes_another_one_live() {
+        let config = with_window("64Ki");
+        let mesh = mesh_config(&config);
+        let broker = Arc::new(Broker::new(Arc::new(config.clone()), 1, mesh.bid().0));
+        let cancel = CancellationToken::new();
+        let claim = claim(&config, 1);
+        let node = Node::new(broker, &config, &mesh, claim, 1, cancel).expect("a node");
+        let cap = || {
+            let id = node.with_core(|core| core.link("a-b")).expect("a link");
+            node.link(id).expect("its data").ring().cap()
+        };
+        assert_eq!(cap(), 64 << 10);
+        let wider = with_window("1Mi");
+        node.apply(&wider, &mesh_config(&wider)).expect("in force");
+        assert_eq!(cap(), 1 << 20);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_no_key() {
+        for (key, path) in [
+            ("mesh: {spread: true}", "mesh"),
+            (
+                "listeners: {link: {bind: a, port: 1, transport: plain}}",
+                "link",
+            ),
+        ] {
+            let read = serde_yaml::from_str::<crate::config::file::BrokerFile>(&format!(
+                "format: 1\nnetwork: n\nsite: a\ninstance: i\nsites: []\n{key}\n"
+            ));
+            let error = read.expect_err("an unknown key").to_string();
+            assert!(error.contains("unknown field"), "{path}: {error}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::node::Node;
 use crate::clock;
@@ -132,14 +133,14 @@ impl Node {
                     "specHash": report.map(|known| known.report.spec_hash.clone()),
                     "version": report.map(|known| known.report.software.clone()),
                     "reportAgeMs": report.map(|known| millis(known.age)),
-                    "links": report.map_or_else(Vec::new, |known| reported_links(&known.report)),
+                    "links": report.map_or_else(Vec::new, |known| reported_links(&known.report, known.age)),
                 })
             })
             .collect();
     }
 }
 
-fn millis(time: std::time::Duration) -> u64 {
+fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -160,7 +161,9 @@ fn own_link(site: &str, link: &LinkStatus) -> Value {
     })
 }
 
-fn reported_links(report: &Report) -> Vec<Value> {
+/// What a site told of its links, as old as its report.
+fn reported_links(report: &Report, age: Duration) -> Vec<Value> {
+    let age = millis(age);
     report
         .links
         .iter()
@@ -171,10 +174,11 @@ fn reported_links(report: &Report) -> Vec<Value> {
                 "peer": link.peer,
                 "state": link_word(link.state()),
                 "reason": link.reason,
-                "sinceMs": link.state_ms,
+                "sinceMs": link.state_ms.saturating_add(age),
                 "rttMs": (link.rtt_us > 0).then(|| f64::from(link.rtt_us) / 1000.0),
                 "pending": link.pending,
                 "lastError": link.last_error,
+                "ageMs": age,
             })
         })
         .collect()

@@ -58,12 +58,15 @@ pub struct Reports {
     issued: Option<Now>,
     forced: bool,
     has_changes: bool,
+    /// Rises with whatever of this somebody may want to see.
+    revision: u64,
 }
 
 impl Reports {
     /// A state, hash or credential is another one: told within a second.
     pub const fn state_changed(&mut self, _now: Now) {
         self.forced = true;
+        self.revision += 1;
     }
 
     /// A number is another one: told within a few seconds.
@@ -183,7 +186,14 @@ impl Reports {
     pub fn remove(&mut self, id: &ClaimId) {
         if let Some(known) = self.claims.remove(id) {
             self.bytes -= known.frame.body.len();
+            self.revision += 1;
         }
+    }
+
+    /// Another number than before whenever a state or a report is another one.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Bytes stored.
@@ -193,6 +203,7 @@ impl Reports {
     }
 
     fn store(&mut self, id: ClaimId, known: Known) {
+        self.revision += 1;
         self.bytes += known.frame.body.len();
         if let Some(old) = self.claims.insert(id, known) {
             self.bytes -= old.frame.body.len();

@@ -245,6 +245,12 @@ impl Ring {
         }
     }
 
+    /// Bytes that it takes.
+    #[must_use]
+    pub const fn cap(&self) -> usize {
+        self.cap
+    }
+
     /// Changes the cap, live.
     pub fn set_cap(&mut self, cap: usize, now: Now) {
         self.cap = cap;

@@ -125,6 +125,12 @@ pub struct SiteReport {
 }
 
 impl Mesh {
+    /// Another number than before whenever states, routes or reports are others; not for figures.
+    #[must_use]
+    pub const fn revision(&self) -> u64 {
+        self.reports.revision().wrapping_add(self.generation)
+    }
+
     /// Everything that is known, for people.
     #[must_use]
     pub fn status(&self, now: Now) -> MeshStatus {

@@ -177,6 +177,29 @@ impl QueueCell {
         })
     }
 
+    /// Takes a message of a topic. When the queue is full the oldest that wait make room for it;
+    /// returns how many messages were lost, that one included when nothing could make room.
+    pub fn enqueue_dropping(self: &Arc<Self>, message: &Message, work: &mut Work) -> u64 {
+        let mut inner = self.lock();
+        if inner.is_removed {
+            return 0;
+        }
+        let Inner { queue, effects, .. } = &mut *inner;
+        let dropped = queue.make_room(message.len());
+        let admission = queue.enqueue(message.clone(), effects);
+        self.perform(&mut inner, work);
+        dropped + u64::from(admission == Admission::Full)
+    }
+
+    /// Empties the queue for good: it takes nothing more, and nobody is served.
+    pub fn discard(&self) {
+        let mut inner = self.lock();
+        let limits = inner.queue.limits();
+        inner.is_removed = true;
+        inner.queue = Queue::new(limits);
+        inner.targets.clear();
+    }
+
     /// Adds a consumer; false when the queue was removed meanwhile.
     pub fn subscribe(
         self: &Arc<Self>,
@@ -240,7 +263,9 @@ impl QueueCell {
             queue,
             ..
         } = inner;
+        // What waits in the backlog of a topic subscription is for nobody else.
         if queue.ready() > 0
+            && self.destination.kind.is_queue()
             && !work
                 .waiting
                 .last()

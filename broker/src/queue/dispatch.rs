@@ -199,6 +199,7 @@ impl Queue {
             history.since = None;
         }
         self.ready_count += 1;
+        self.scan.came_back(seq);
         if was_seen {
             kept.message.redelivered = true;
             kept.message.redeliveries = kept.message.redeliveries.saturating_add(1);

@@ -11,13 +11,10 @@ use bytes::Bytes;
 use super::state::Queue;
 use super::types::{Admission, Effect};
 use crate::mesh::custody::{
-    Candidate, Credit, Learned, Offer, Placement, QueueName, Refusal, Refusals, Returned,
+    Candidate, Credit, Learned, Offer, Placement, QueueName, Refusal, Refusals, Returned, Stay,
 };
-use crate::mesh::ids::Now;
+use crate::mesh::ids::{Bid, Now};
 use crate::model::{Message, MessageView};
-
-/// Messages of one queue looked at in a turn.
-pub const TURN: usize = 1024;
 
 /// What custody has to remember about a message. It goes with the message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,15 +78,19 @@ pub struct Outlook {
     pub candidates: Vec<Candidate>,
     /// The learned route, if there is one.
     pub learned: Option<Learned>,
+    /// Every message of the queue has the same ways out.
+    pub is_uniform: bool,
 }
 
-/// The waiting messages of one look.
-#[derive(Debug)]
-pub struct Turn {
-    /// Their numbers.
-    pub seqs: Vec<u64>,
-    /// The next turn begins after this one; 0 = at the head.
-    pub next: u64,
+/// What became of a message that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looked {
+    /// On its way to that broker.
+    Sent(Bid),
+    /// It stays; the next one may fare better.
+    Stays,
+    /// It stays, and so do those behind it.
+    Stop,
 }
 
 /// A message of another broker, as its queue is to take it.
@@ -137,28 +138,45 @@ pub fn admits(credit: Credit, free: impl FnOnce() -> Option<u32>) -> Result<(), 
 }
 
 impl Queue {
-    /// The messages to look at, after the one where the last turn ended.
-    #[must_use]
-    pub fn turn(&self, after: u64) -> Turn {
-        let seqs = self.ready_after(after, TURN);
-        let next = match seqs.last() {
-            Some(last) if seqs.len() >= TURN => *last,
-            _ => 0,
-        };
-        Turn { seqs, next }
-    }
-
     /// Offers a waiting message to other brokers: `outlook` says who there is, `custody` decides.
-    /// What is sent is out of service from then on. `None`: nothing to decide. Rules: R12 b, R15.
+    /// What is sent is out of service from then on. Rules: R12 b, R15.
     pub fn offer_remote(
         &mut self,
         name: &QueueName,
         seq: u64,
-        waiting: usize,
         present: Present,
         outlook: impl FnOnce(&MessageView<'_>) -> Outlook,
         custody: impl FnOnce(&Offer, &[Candidate]) -> Placement,
-    ) -> Option<Placement> {
+    ) -> Looked {
+        let Some((offer, outlook)) = self.make_offer(name, seq, present, outlook) else {
+            return Looked::Stays;
+        };
+        let is_usual = offer.refusals.is_empty() && outlook.is_uniform;
+        match custody(&offer, &outlook.candidates) {
+            Placement::Sent(to) => {
+                self.hold_for_remote(seq);
+                Looked::Sent(to)
+            }
+            Placement::Stays(Stay::NoCredit | Stay::RingFull) if is_usual => {
+                self.scan.stopped(seq, true);
+                Looked::Stop
+            }
+            Placement::Stays(Stay::RingFull) => {
+                self.scan.stopped(seq, false);
+                Looked::Stop
+            }
+            Placement::Stays(_) => Looked::Stays,
+        }
+    }
+
+    fn make_offer(
+        &mut self,
+        name: &QueueName,
+        seq: u64,
+        present: Present,
+        outlook: impl FnOnce(&MessageView<'_>) -> Outlook,
+    ) -> Option<(Offer, Outlook)> {
+        let waiting = u32::try_from(self.ready_count).unwrap_or(u32::MAX);
         let kept = self.kept.get_mut(&seq)?;
         if kept.holder.is_some() || kept.message.is_expired(present.wall_ms) {
             return None;
@@ -170,12 +188,11 @@ impl Queue {
         let history = kept.history.as_deref().cloned().unwrap_or_default();
         let view = kept.message.view()?;
         let is_persistent = view.persistent;
-        let Outlook {
-            candidates,
-            learned,
-        } = outlook(&view);
-        let learned = learned.filter(|_| !history.was_learned);
-        if candidates.is_empty() && learned.is_none() {
+        let mut outlook = outlook(&view);
+        if history.was_learned && outlook.learned.take().is_some() {
+            outlook.is_uniform = false;
+        }
+        if outlook.candidates.is_empty() && outlook.learned.is_none() {
             return None;
         }
         let offer = Offer {
@@ -187,15 +204,11 @@ impl Queue {
             is_redelivered: kept.message.redelivered,
             moves: history.moves,
             idle_since: history.since.unwrap_or_default(),
-            learned,
+            learned: outlook.learned,
             refusals: history.refusals,
-            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            waiting,
         };
-        let placement = custody(&offer, &candidates);
-        if matches!(placement, Placement::Sent(_)) {
-            self.hold_for_remote(seq);
-        }
-        Some(placement)
+        Some((offer, outlook))
     }
 
     /// Takes a message of another broker.

@@ -88,20 +88,26 @@ fn development_root() -> Option<PathBuf> {
     roots.next().is_none().then_some(first)
 }
 
-/// What a broker's refusal means for the exit code: it is an answer, not a failure.
+/// What a broker's refusal means for the exit code: it is an answer, not a failure. Who named no user is told how.
 ///
 /// # Errors
 /// Everything that is not a refusal.
-pub fn judge(result: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
-    match result {
-        Err(error)
-            if error
-                .downcast_ref::<StompError>()
-                .is_some_and(StompError::is_negative) =>
-        {
-            eprintln!("error: {error:#}");
-            Ok(Exit::Negative)
-        }
-        result => result,
+pub fn judge(result: anyhow::Result<Exit>, has_user: bool) -> anyhow::Result<Exit> {
+    let error = match result {
+        Err(error) => error,
+        result => return result,
+    };
+    let known = error.downcast_ref::<StompError>();
+    let hint = match has_user {
+        false if known.is_some_and(StompError::is_about_login) => USER_HINT,
+        _ => "",
+    };
+    if known.is_some_and(StompError::is_negative) {
+        eprintln!("error: {error:#}{hint}");
+        return Ok(Exit::Negative);
     }
+    Err(error)
 }
+
+const USER_HINT: &str =
+    " (nobody was logged in: name a user with --user, and where its password is, as --help shows)";

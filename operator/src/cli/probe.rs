@@ -36,7 +36,7 @@ pub struct Args {
 /// # Errors
 /// No password, or the connection fails.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    connect::judge(measure(&args))
+    connect::judge(measure(&args), args.connect.user.is_some())
 }
 
 fn measure(args: &Args) -> anyhow::Result<Exit> {

@@ -19,7 +19,9 @@ Examples:
   causeway pub stomp://127.0.0.1:61613 topic/news hello --user amq --from deploy/examples/countries.yaml
   causeway pub stomp://127.0.0.1:61613 queue/orders --file order.json --header priority:9 --receipt -u amq
   causeway pub stomp://127.0.0.1:61613 queue/echo 'hello' --count 10 --reply -u amq
-  date | causeway pub stomps://127.0.0.1:61614 queue/times --file - -u amq")]
+  date | causeway pub stomps://127.0.0.1:61614 queue/times --file - -u amq
+
+Ends with 1 if an answer is missing after --timeout.")]
 pub struct Args {
     /// Where to connect and as whom.
     #[command(flatten)]
@@ -45,8 +47,8 @@ pub struct Args {
     /// Wait until the broker has taken each message, not only the last one.
     #[arg(long)]
     pub receipt: bool,
-    /// Wait for an answer on a fresh reply queue, or for so many.
-    #[arg(long, value_name = "N", num_args = 0..=1, default_value_t = 0, default_missing_value = "1")]
+    /// Wait for an answer on a fresh reply queue, or for so many: --reply or --reply=N.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_value_t = 0, default_missing_value = "1")]
     pub reply: u64,
     /// Wait so many seconds for a receipt or an answer.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
@@ -61,7 +63,8 @@ pub struct Args {
 /// # Errors
 /// A file cannot be read, or the connection fails.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    connect::judge(send(args))
+    let has_user = args.connect.user.is_some();
+    connect::judge(send(args), has_user)
 }
 
 fn send(args: Args) -> anyhow::Result<Exit> {
@@ -86,7 +89,7 @@ fn send(args: Args) -> anyhow::Result<Exit> {
     let connection = args.connect.open()?;
     let mut out = std::io::stdout().lock();
     let mut printed = Ok(());
-    publish::run(connection, &publication, |answer, time| {
+    let outcome = publish::run(connection, &publication, |answer, time| {
         let line = show(answer, false, args.output);
         let milliseconds = time.as_secs_f64() * 1e3;
         if printed.is_ok() {
@@ -97,7 +100,13 @@ fn send(args: Args) -> anyhow::Result<Exit> {
         }
     })?;
     printed?;
-    Ok(Exit::Good)
+    match outcome.missing() {
+        None => Ok(Exit::Good),
+        Some(what) => {
+            eprintln!("error: {what}");
+            Ok(Exit::Negative)
+        }
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<u8>> {

@@ -8,12 +8,17 @@ use anyhow::Context as _;
 
 use super::{Exit, Output};
 use crate::client::http;
-use crate::client::status::{describe, find};
+use crate::client::locate::{self, FindError, Located};
+use crate::client::status::describe;
 use crate::client::view::StatusView;
 use crate::local::state::HOME;
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const REFRESH: Duration = Duration::from_millis(500);
+/// Figures are read again after this time, everything else as soon as it changes.
+const WAIT_SECONDS: u64 = 2;
+/// Pause between two questions, after an answer and after none.
+const PAUSE: Duration = Duration::from_millis(100);
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Arguments of `causeway status`.
 #[derive(Debug, clap::Args)]
@@ -47,7 +52,14 @@ pub struct Args {
 /// # Errors
 /// No broker answers.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let addresses = addresses(args)?;
+    let asked = match asked(args) {
+        Ok(asked) => asked,
+        Err(error) if matches!(error.downcast_ref(), Some(FindError::NoSuchNetwork { .. })) => {
+            eprintln!("error: {error:#}");
+            return Ok(Exit::BadInput);
+        }
+        Err(error) => return Err(error),
+    };
     let token = match &args.token_file {
         Some(path) => {
             Some(std::fs::read_to_string(path).with_context(|| path.display().to_string())?)
@@ -55,51 +67,114 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         None => None,
     };
     let token = token.as_deref().map(str::trim);
-    let mut shown = String::new();
+    if args.watch {
+        return follow(args, &asked, token);
+    }
+    let page = asked.page(token, None)?;
+    print(&asked.text(&page, args.output)?, false)?;
+    Ok(Exit::Good)
+}
+
+/// Prints what is new until Ctrl-C. A broker that does not answer is no reason to end.
+fn follow(args: &Args, asked: &Asked, token: Option<&str>) -> anyhow::Result<Exit> {
+    let (mut shown, mut known) = (String::new(), None);
     loop {
-        let text = match (page(&addresses, token, args.output), args.watch) {
-            (Ok(text), _) => text,
-            (Err(error), false) => return Err(error),
-            (Err(error), true) => format!("{error:#}\n"),
+        let page = asked.page(token, known.as_ref());
+        let (text, pause) = match &page {
+            Ok(page) => (asked.text(page, args.output)?, PAUSE),
+            Err(error) => (format!("{error:#}\n"), RETRY),
         };
+        known = page.ok();
         if text != shown {
-            print(&text, args.watch)?;
+            print(&text, true)?;
             shown = text;
         }
-        if !args.watch {
-            return Ok(Exit::Good);
-        }
-        std::thread::sleep(REFRESH);
+        std::thread::sleep(pause);
     }
 }
 
-fn addresses(args: &Args) -> anyhow::Result<Vec<String>> {
+/// Who is asked, and why them.
+struct Asked {
+    pages: Vec<String>,
+    /// The state folder that named them.
+    folder: Option<PathBuf>,
+}
+
+fn asked(args: &Args) -> anyhow::Result<Asked> {
     if let Some(url) = &args.broker {
-        return Ok(vec![http::address(url)?]);
+        return Ok(Asked {
+            pages: vec![http::address(url)?],
+            folder: None,
+        });
     }
-    let folder = args
-        .state
-        .as_deref()
-        .and_then(|state| Some((state.parent()?, state.file_name()?.to_str()?)));
-    match folder {
-        Some((home, name)) => Ok(find(home, Some(name))?),
-        None => Ok(find(Path::new(HOME), args.name.as_deref())?),
+    let Located { folder, pages } = match &args.state {
+        Some(folder) => locate::at(folder)?,
+        None => locate::below(Path::new(HOME), args.name.as_deref())?,
+    };
+    Ok(Asked {
+        pages,
+        folder: Some(folder),
+    })
+}
+/// An answer, and who gave it.
+struct Page {
+    address: String,
+    revision: u64,
+    body: Vec<u8>,
+}
+
+impl Asked {
+    /// What the first broker that answers says; where an earlier page is given, its broker, once something is new.
+    fn page(&self, token: Option<&str>, known: Option<&Page>) -> anyhow::Result<Page> {
+        if let Some(known) = known {
+            let path = format!("/status?since={}&wait={WAIT_SECONDS}s", known.revision);
+            if let Ok(page) = Page::read(&known.address, &path, token) {
+                return Ok(page);
+            }
+        }
+        let mut last = None;
+        for address in &self.pages {
+            match Page::read(address, "/status", token) {
+                Ok(page) => return Ok(page),
+                Err(error) => last = Some(error),
+            }
+        }
+        let error = last.unwrap_or_else(|| anyhow::anyhow!("the network has no site"));
+        Err(match &self.folder {
+            None => error,
+            Some(folder) => error.context(format!(
+                "no broker of the network whose state is in {} answers (is `causeway up` running? {OTHERS})",
+                folder.display()
+            )),
+        })
+    }
+
+    fn text(&self, page: &Page, output: Output) -> anyhow::Result<String> {
+        if output == Output::Json {
+            let text = String::from_utf8_lossy(&page.body);
+            return Ok(format!("{}\n", text.trim_end()));
+        }
+        let told = describe(&StatusView::parse(&page.body)?);
+        Ok(match &self.folder {
+            None => told,
+            Some(folder) => format!("state folder {} ({OTHERS})\n{told}", folder.display()),
+        })
     }
 }
 
-/// What the first broker that answers says.
-fn page(addresses: &[String], token: Option<&str>, output: Output) -> anyhow::Result<String> {
-    let mut last = None;
-    for address in addresses {
-        match http::get(address, "/status", token, PATIENCE) {
-            Err(error) => last = Some(error),
-            Ok(body) if output == Output::Json => {
-                return Ok(format!("{}\n", String::from_utf8_lossy(&body).trim_end()));
-            }
-            Ok(body) => return Ok(describe(&StatusView::parse(&body)?)),
-        }
+/// How to ask for something else.
+const OTHERS: &str = "another network: causeway status NAME, or --state DIR";
+
+impl Page {
+    fn read(address: &str, path: &str, token: Option<&str>) -> anyhow::Result<Self> {
+        let body = http::get(address, path, token, PATIENCE)?;
+        let revision = StatusView::parse(&body)?.revision;
+        Ok(Self {
+            address: address.to_owned(),
+            revision,
+            body,
+        })
     }
-    Err(last.map_or_else(|| anyhow::anyhow!("the network has no site"), Into::into))
 }
 
 fn print(text: &str, is_followed: bool) -> anyhow::Result<()> {

@@ -83,7 +83,14 @@ impl Ack {
 /// # Errors
 /// No password, or the connection fails.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
-    connect::judge(receive(args))
+    if args.nack && args.ack == Ack::Auto {
+        eprintln!(
+            "error: --nack needs --ack client or --ack client-individual: with --ack auto a message counts as consumed when it is sent, and nothing is left to refuse"
+        );
+        return Ok(Exit::BadInput);
+    }
+    let has_user = args.connect.user.is_some();
+    connect::judge(receive(args), has_user)
 }
 
 fn receive(args: Args) -> anyhow::Result<Exit> {

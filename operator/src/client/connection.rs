@@ -53,6 +53,12 @@ pub enum StompError {
         /// Its words.
         message: String,
     },
+    /// The broker refused the login.
+    #[error("the broker refuses the login: {message}")]
+    LoginRefused {
+        /// Its words.
+        message: String,
+    },
     /// The broker closed the connection.
     #[error("the broker closed the connection")]
     Closed,
@@ -68,7 +74,16 @@ impl StompError {
     /// Whether the broker answered and the answer is no.
     #[must_use]
     pub const fn is_negative(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Timeout(_))
+        matches!(
+            self,
+            Self::Refused { .. } | Self::LoginRefused { .. } | Self::Timeout(_)
+        )
+    }
+
+    /// Whether it is the login that the broker did not take.
+    #[must_use]
+    pub const fn is_about_login(&self) -> bool {
+        matches!(self, Self::LoginRefused { .. })
     }
 }
 
@@ -144,7 +159,11 @@ impl Connection {
             frame = frame.with("login", user).with("passcode", &login.password);
         }
         self.send(&frame)?;
-        let answer = self.next(Some(Instant::now() + CONNECT))?;
+        let answer = self.next(Some(Instant::now() + CONNECT));
+        let answer = answer.map_err(|error| match error {
+            StompError::Refused { message } => StompError::LoginRefused { message },
+            error => error,
+        })?;
         match answer {
             Some(frame) if frame.command == "CONNECTED" => Ok(()),
             Some(frame) => Err(StompError::Refused {

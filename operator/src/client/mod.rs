@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod http;
+pub mod locate;
 pub mod password;
 pub mod probe;
 pub mod publish;

@@ -28,16 +28,67 @@ pub struct Publication {
     pub patience: Duration,
 }
 
-/// Sends, and hands every answer on.
+/// How many answers came to how many requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Messages that were sent.
+    pub sent: u64,
+    /// Messages that were to be sent.
+    pub wanted: u64,
+    /// Answers that came.
+    pub answers: u64,
+    /// Answers that each message asks for.
+    pub replies: u64,
+    /// How long each answer had.
+    pub patience: Duration,
+}
+
+impl Outcome {
+    /// What is to be said where not every answer came.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        let expected = self.wanted.saturating_mul(self.replies);
+        if self.answers >= expected {
+            return None;
+        }
+        let seconds = self.patience.as_secs_f64();
+        let unsent = self.wanted - self.sent;
+        let rest = match unsent {
+            0 => String::new(),
+            1 => "; the message after it was not sent".to_owned(),
+            several => format!("; the {several} messages after it were not sent"),
+        };
+        Some(match self.wanted {
+            1 => format!(
+                "{} of {expected} answers came within {seconds} s",
+                self.answers
+            ),
+            _ => format!(
+                "{} of {expected} answers came: message {} was not answered within {seconds} s{rest}",
+                self.answers, self.sent
+            ),
+        })
+    }
+}
+
+/// Sends, and hands every answer on. The first message that is not answered in time ends it: answers to later ones
+/// could not be told from its own.
 ///
 /// # Errors
-/// The broker refuses, an answer does not come in time, or the connection fails.
+/// The broker refuses, a receipt does not come in time, or the connection fails.
 pub fn run(
     mut connection: Connection,
     publication: &Publication,
     mut answer: impl FnMut(&Frame, Duration),
-) -> Result<(), StompError> {
+) -> Result<Outcome, StompError> {
     let patience = publication.patience;
+    let mut outcome = Outcome {
+        sent: 0,
+        wanted: publication.count,
+        answers: 0,
+        replies: publication.replies,
+        patience,
+    };
     if publication.replies > 0 {
         let subscribe = Frame::new("SUBSCRIBE")
             .with("id", "reply")
@@ -45,20 +96,24 @@ pub fn run(
             .with("ack", "auto");
         connection.send_and_wait(subscribe, patience)?;
     }
-    for number in 1..=publication.count {
+    'messages: for number in 1..=publication.count {
         let frame = frame(publication, number);
         let sent = Instant::now();
         match publication.receipts {
             true => connection.send_and_wait(frame, patience)?,
             false => connection.send(&frame)?,
         }
+        outcome.sent = number;
         for _ in 0..publication.replies {
-            let reply = connection.next(Some(sent + patience))?;
-            let reply = reply.ok_or(StompError::Timeout(patience))?;
+            let Some(reply) = connection.next(Some(sent + patience))? else {
+                break 'messages;
+            };
             answer(&reply, sent.elapsed());
+            outcome.answers += 1;
         }
     }
-    connection.close(patience)
+    connection.close(patience)?;
+    Ok(outcome)
 }
 
 fn frame(publication: &Publication, number: u64) -> Frame {
@@ -104,6 +159,29 @@ mod tests {
     fn several_messages_are_numbered_and_one_is_sent_as_it_is() {
         assert_eq!(frame(&publication(1, 0), 1).body, b"no {n}");
         assert_eq!(frame(&publication(3, 0), 2).body, b"no 2");
+    }
+
+    #[test]
+    fn missing_answers_are_counted_and_what_was_not_sent_is_said() {
+        let outcome = |sent, wanted, answers, replies| Outcome {
+            sent,
+            wanted,
+            answers,
+            replies,
+            patience: Duration::from_secs(2),
+        };
+        assert_eq!(outcome(3, 3, 6, 2).missing(), None);
+        assert_eq!(outcome(3, 3, 0, 0).missing(), None);
+        assert_eq!(
+            outcome(1, 1, 2, 3).missing().as_deref(),
+            Some("2 of 3 answers came within 2 s")
+        );
+        assert_eq!(
+            outcome(3, 5, 2, 1).missing().as_deref(),
+            Some(
+                "2 of 5 answers came: message 3 was not answered within 2 s; the 2 messages after it were not sent"
+            )
+        );
     }
 
     #[test]

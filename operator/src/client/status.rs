@@ -1,90 +1,9 @@
 //! `causeway status`: one broker's view of the whole network, as tables.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use super::view::{LinkView, StatusView};
-use crate::local::slots::OutOfPorts;
-use crate::local::state::{self, StateError};
 use crate::local::table;
-
-/// Why no broker can be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum FindError {
-    /// No network was started below this folder.
-    #[error("nothing was started by `causeway up` below {}: give --broker URL", .0.display())]
-    Nothing(PathBuf),
-    /// Several were.
-    #[error("several networks were started here, name one: {0}")]
-    Several(String),
-    /// The state cannot be read.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The state makes no sense.
-    #[error(transparent)]
-    Ports(#[from] OutOfPorts),
-    /// A folder cannot be read.
-    #[error("{}: {cause}", path.display())]
-    Io {
-        /// The folder.
-        path: PathBuf,
-        /// What happened.
-        cause: std::io::Error,
-    },
-}
-
-/// The admin pages of the network that `up` started below a folder, in the order of their slots.
-///
-/// # Errors
-/// There is none, or there are several and no name is given.
-pub fn find(home: &Path, name: Option<&str>) -> Result<Vec<String>, FindError> {
-    let folders = match name {
-        Some(name) => vec![home.join(name)],
-        None => folders(home)?,
-    };
-    let mut found = Vec::new();
-    for folder in folders {
-        if let Some(slots) = state::read_slots(&folder)? {
-            found.push((folder, slots));
-        }
-    }
-    let slots = match found.as_slice() {
-        [] => return Err(FindError::Nothing(home.to_owned())),
-        [(_, slots)] => slots,
-        several => {
-            let names = several.iter().filter_map(|(folder, _)| folder.file_name());
-            let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
-            return Err(FindError::Several(names.join(", ")));
-        }
-    };
-    let mut sites: Vec<(&u16, &String)> = slots
-        .sites
-        .iter()
-        .map(|(site, slot)| (slot, site))
-        .collect();
-    sites.sort();
-    sites
-        .into_iter()
-        .map(|(_, site)| Ok(format!("127.0.0.1:{}", slots.ports(site)?.admin())))
-        .collect()
-}
-
-fn folders(home: &Path) -> Result<Vec<PathBuf>, FindError> {
-    let entries = match std::fs::read_dir(home) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(cause) => {
-            let path = home.to_owned();
-            return Err(FindError::Io { path, cause });
-        }
-    };
-    let mut folders: Vec<PathBuf> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .collect();
-    folders.sort();
-    Ok(folders)
-}
 
 /// Everything that one view tells, as text.
 #[must_use]
@@ -137,12 +56,24 @@ fn sites(view: &StatusView) -> String {
             short(spec),
         ];
         cells.extend(names.iter().map(|peer| {
-            let state = states.get(&(*name, *peer)).map(|link| link.state.clone());
+            let state = states.get(&(*name, *peer)).map(|link| shown(view, link));
             state.unwrap_or_else(|| if name == peer { "=" } else { "." }.to_owned())
         }));
         cells
     };
     table::render(&head, &names.iter().map(row).collect::<Vec<_>>())
+}
+
+/// The state of a link's end, and how old that is where who tells it cannot be reached.
+fn shown(view: &StatusView, link: &LinkView) -> String {
+    let teller = view.sites.iter().find(|site| site.site == link.from);
+    match teller.filter(|site| !site.reachable) {
+        None => link.state.clone(),
+        Some(site) => match link.age_ms.or(site.report_age_ms) {
+            Some(age) => format!("{} (seen {} s ago)", link.state, age / 1000),
+            None => format!("{} (old)", link.state),
+        },
+    }
 }
 
 fn short(hash: Option<&str>) -> String {
@@ -160,7 +91,7 @@ fn links(view: &StatusView) -> String {
             link.link.clone(),
             link.from.clone(),
             link.peer.clone(),
-            link.state.clone(),
+            shown(view, link),
             link.reason.clone(),
             link.rtt_ms
                 .map_or("-".to_owned(), |rtt| format!("{rtt:.1} ms")),
@@ -200,6 +131,28 @@ fn queues(view: &StatusView) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_site_told_that_is_unreachable_now_is_marked_as_old() {
+        let page = serde_json::json!({
+            "network": "n", "site": "ie",
+            "links": [{"link": "ie-uk", "from": "ie", "peer": "uk", "state": "down"}],
+            "sites": [{"site": "uk", "reachable": false, "reportAgeMs": 12_700, "links": [
+                {"link": "ie-uk", "from": "uk", "peer": "ie", "state": "up", "ageMs": 12_700},
+                {"link": "uk-us", "from": "uk", "peer": "us", "state": "up"},
+            ]}],
+        });
+        let view = StatusView::parse(page.to_string().as_bytes()).expect("a page");
+        let text = describe(&view);
+        for row in [
+            "ie-uk  ie         uk  down",
+            "ie-uk  uk         ie  up (seen 12 s ago)",
+            "uk-us  uk         us  up (seen 12 s ago)",
+            "uk    no         ?       ?     up (seen 12 s ago)  =",
+        ] {
+            assert!(text.contains(row), "{row} is missing in\n{text}");
+        }
+    }
 
     #[test]
     fn links_are_shown_from_both_ends_and_sites_in_a_matrix() {

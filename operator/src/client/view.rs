@@ -62,6 +62,8 @@ pub struct LinkView {
     pub rtt_ms: Option<f64>,
     /// Cost.
     pub cost: u32,
+    /// How old this is, where another site told it.
+    pub age_ms: Option<u64>,
 }
 
 /// Another site.
@@ -76,6 +78,8 @@ pub struct SiteView {
     pub config_hash: Option<String>,
     /// Hash of what it takes the network to be.
     pub spec_hash: Option<String>,
+    /// How old what it told last is.
+    pub report_age_ms: Option<u64>,
     /// Its links.
     pub links: Vec<LinkView>,
 }

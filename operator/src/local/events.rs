@@ -107,6 +107,16 @@ impl Event {
         }
     }
 
+    /// The same, with what it means for what runs.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: &str) -> Self {
+        if let Self::Error { message, .. } = &mut self {
+            message.push_str("; ");
+            message.push_str(outcome);
+        }
+        self
+    }
+
     /// One line of JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -194,6 +204,10 @@ mod tests {
         assert_eq!(
             Event::error("no").to_json(),
             r#"{"event":"error","message":"no"}"#
+        );
+        assert_eq!(
+            Event::error("no").with_outcome("all stays").to_json(),
+            r#"{"event":"error","message":"no; all stays"}"#
         );
     }
 }

@@ -1,15 +1,13 @@
 //! A configuration directory as a pod sees it: real files in a generation of their own, `..data` pointing at it, and
 //! a link per name. A swap of `..data` replaces everything at once, so that live reload takes the way it takes in a pod.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-/// Files by their path in the directory, such as `tls/tls.crt`.
-pub type Files = BTreeMap<String, Vec<u8>>;
-
+use super::plan::Files;
 const DATA: &str = "..data";
 const NEXT: &str = "..data_next";
 const GENERATION: &str = "..generation-";

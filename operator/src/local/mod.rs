@@ -1,8 +1,8 @@
 //! `causeway up`: every site of a network as a process of its own on this machine.
 //!
-//! Pure: [`slots`] (who has which ports), [`progress`] (how far the network is), [`events`] and [`table`] (what is
-//! printed). Acting: [`state`] (the folder), [`ca`] (certificates), [`plan`] (files for every site), [`layout`] (writing
-//! them), [`children`] (processes), [`poll`] (asking brokers), [`watch`] (following the file), [`supervise`] (the loop).
+//! Pure: [`slots`] (who has which ports), [`plan`] (files for every site), [`progress`] (how far the network is),
+//! [`events`] and [`table`] (what is printed). Acting: [`state`] (the folder), [`ca`] (certificates), [`prepare`] (what a
+//! plan takes from the machine), [`ports`] (whether they are free), [`layout`] (writing files), [`children`] (processes), [`poll`] (asking brokers), [`watch`] (following the file), [`supervise`] (the loop).
 
 pub mod ca;
 pub mod children;
@@ -10,6 +10,8 @@ pub mod events;
 pub mod layout;
 pub mod plan;
 pub mod poll;
+pub mod ports;
+pub mod prepare;
 pub mod progress;
 pub mod report;
 pub mod slots;
@@ -28,7 +30,8 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::events::Event;
-use self::plan::{Plan, PlanError, Planner};
+use self::plan::Plan;
+use self::prepare::{Planner, PrepareError};
 use self::report::Reporter;
 use self::state::StateFolder;
 use self::supervise::{Message, Supervisor};
@@ -214,6 +217,7 @@ impl Follower {
         )
         .map_err(|problems: Vec<Problem>| Message::Broken(problems))?;
         let plan = planner.plan(&loaded.network);
-        plan.map(Box::new).map_err(|error: PlanError| error.into())
+        plan.map(Box::new)
+            .map_err(|error: PrepareError| error.into())
     }
 }

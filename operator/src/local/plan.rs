@@ -1,28 +1,26 @@
-//! What `up` runs: a valid network placed on this machine, with the files of every site.
+//! What `up` runs: a valid network placed on this machine, with the files of every site. Pure: what it takes from the
+//! machine is in its [`Ground`].
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 
-use causeway_broker::config::file::Transport;
 use causeway_broker::config::units::Span;
-use causeway_broker::security::password::HashError;
 use uuid::Uuid;
 
-use super::ca::{Authority, AuthorityError};
-use super::layout::Files;
 use super::slots::{OutOfPorts, Ports, Slots};
-use super::state::{StateError, StateFolder};
 use crate::api::shared::Address;
-use crate::model::{ListenerKind, Placement, ValidLink, ValidNetwork, ValidTls};
+use crate::model::{ListenerKind, Placement, ValidLink, ValidNetwork};
 use crate::names::SiteName;
-use crate::network::credentials::{self, HashCache};
+use crate::network::credentials::HashCache;
 use crate::render::{self, RenderError};
 
 /// Where everything listens.
 pub const LOOPBACK: &str = "127.0.0.1";
 
 /// Seconds that a broker has to stop.
-pub const DRAIN_SECONDS: u64 = 5;
+pub const DRAIN_SECONDS: u64 = 4;
+
+/// Files by their path in a configuration directory, such as `tls/tls.crt`.
+pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// Why a valid network cannot run here.
 #[derive(Debug, thiserror::Error)]
@@ -30,15 +28,6 @@ pub enum PlanError {
     /// There are not enough ports.
     #[error(transparent)]
     Ports(#[from] OutOfPorts),
-    /// The state folder cannot be used.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// There are no certificates.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
-    /// A password cannot be hashed.
-    #[error("hashing a password")]
-    Hash(#[from] HashError),
     /// A file cannot be generated.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -49,20 +38,6 @@ pub enum PlanError {
         site: String,
         /// What it would say.
         problems: String,
-    },
-    /// A port cannot be used.
-    #[error(
-        "port {port} of {LOOPBACK}, for the listener {listener} of site {site}, cannot be used ({cause}): stop what holds it, or choose other ports with --base-port"
-    )]
-    PortTaken {
-        /// The port.
-        port: u16,
-        /// The listener.
-        listener: &'static str,
-        /// The site.
-        site: String,
-        /// What the system says.
-        cause: std::io::Error,
     },
 }
 
@@ -100,85 +75,73 @@ pub struct SitePlan {
     pub hash: String,
 }
 
-/// What differs between two state folders and not between two plans of one.
-pub struct Planner<'a> {
-    folder: &'a StateFolder,
-    base_port: Option<u16>,
-    claimant: Uuid,
-    salt_key: [u8; 32],
-    hashes: HashCache,
+/// What a plan takes from the machine.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// The slots of earlier runs.
+    pub kept: Slots,
+    /// First port of slot 0.
+    pub base_port: u16,
+    /// Who claims the sites.
+    pub claimant: Uuid,
+    /// The hash of every password.
+    pub hashes: &'a HashCache,
+    /// What belongs to each site.
+    pub sites: BTreeMap<SiteName, SiteGround>,
 }
 
-impl<'a> Planner<'a> {
-    /// A planner for a state folder; `base_port` moves the blocks, else they stay where they were.
-    ///
-    /// # Errors
-    /// The folder cannot be read.
-    pub fn new(folder: &'a StateFolder, base_port: Option<u16>) -> Result<Self, StateError> {
-        Ok(Self {
-            folder,
-            base_port,
-            claimant: folder.uid()?,
-            salt_key: folder.salt_key()?,
-            hashes: HashCache::new(),
-        })
-    }
+/// What a plan takes from the machine for one site.
+#[derive(Debug, Clone, Default)]
+pub struct SiteGround {
+    /// Where its broker keeps what it keeps.
+    pub state_dir: String,
+    /// Its certificate, its key, and the roots it trusts.
+    pub certificates: Files,
+}
 
-    /// Places a network on this machine and generates every file; slow where passwords have to be hashed.
-    ///
-    /// # Errors
-    /// It cannot run here.
-    pub fn plan(&mut self, network: &ValidNetwork) -> Result<Plan, PlanError> {
-        credentials::fill(network, &self.salt_key, &mut self.hashes)?;
-        let kept = self.folder.slots()?;
-        let names = network.site_order.iter().map(SiteName::as_str);
-        let slots = kept.assign(self.base_port.unwrap_or(kept.base_port), names);
-        let authority = match &network.tls {
-            Some(tls) if tls.material.is_none() => {
-                let folder = self.folder.authority();
-                Some(Authority::open(&folder, network.name.as_str())?)
-            }
-            _ => None,
-        };
-        let mut sites = Vec::new();
-        for name in &network.site_order {
-            sites.push(self.site(network, name, &slots, authority.as_ref())?);
-        }
-        Ok(Plan {
-            network: network.name.to_string(),
-            spec_hash: network.spec_hash.clone(),
-            links: links(network),
-            users: users(network),
-            sites,
-            slots,
-        })
+/// Places a network and generates every file.
+///
+/// # Errors
+/// It does not fit.
+pub fn plan(network: &ValidNetwork, ground: &Ground<'_>) -> Result<Plan, PlanError> {
+    let names = network.site_order.iter().map(SiteName::as_str);
+    let slots = ground.kept.assign(ground.base_port, names);
+    let mut sites = Vec::new();
+    for name in &network.site_order {
+        sites.push(ground.site(network, name, &slots)?);
     }
+    Ok(Plan {
+        network: network.name.to_string(),
+        spec_hash: network.spec_hash.clone(),
+        links: links(network),
+        users: users(network),
+        sites,
+        slots,
+    })
+}
 
+impl Ground<'_> {
     fn site(
         &self,
         network: &ValidNetwork,
         name: &SiteName,
         slots: &Slots,
-        authority: Option<&Authority>,
     ) -> Result<SitePlan, PlanError> {
         let site = network
             .sites
             .get(name)
             .ok_or_else(|| RenderError::NoSuchSite(name.clone()))?;
-        let placement = self.placement(network, name, slots)?;
-        let mut certificates = render::certificates(network, name);
-        if let (Some(authority), Some(tls)) = (authority, &network.tls) {
-            certificates.extend(development(network, name, tls, authority)?);
-        }
-        let rendered = render::render(network, name, &placement, &self.hashes)?;
-        let config = render::check(&rendered, &certificates).map_err(|problems| {
+        let own = self.sites.get(name).cloned().unwrap_or_default();
+        let placement = self.placement(network, name, slots, own.state_dir)?;
+        let rendered = render::render(network, name, &placement, self.hashes)?;
+        let config = render::check(&rendered, &own.certificates).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             PlanError::Refused {
                 site: name.to_string(),
                 problems: problems.join("; "),
             }
         })?;
-        let mut files = certificates;
+        let mut files = own.certificates;
         files.extend(
             rendered
                 .into_iter()
@@ -199,6 +162,7 @@ impl<'a> Planner<'a> {
         network: &ValidNetwork,
         name: &SiteName,
         slots: &Slots,
+        state_dir: String,
     ) -> Result<Placement, OutOfPorts> {
         let mut addresses = BTreeMap::new();
         for (link, valid, peer) in network.links_of(name) {
@@ -217,29 +181,12 @@ impl<'a> Planner<'a> {
                 .map(|kind| (kind, port_of(kind, block)))
                 .collect(),
             addresses,
-            transport: Transport::Tls,
-            state_dir: self.folder.data(name.as_str()).display().to_string(),
+            state_dir,
             drain: Span::seconds(DRAIN_SECONDS),
             claimant: self.claimant,
             admin_token: String::new(),
         })
     }
-}
-
-/// Checks that the ports of a site's listeners are free.
-///
-/// # Errors
-/// One is not, and which.
-pub fn check_ports(site: &SitePlan) -> Result<(), PlanError> {
-    for (kind, port) in &site.ports {
-        TcpListener::bind((LOOPBACK, *port)).map_err(|cause| PlanError::PortTaken {
-            port: *port,
-            listener: kind.field(),
-            site: site.name.clone(),
-            cause,
-        })?;
-    }
-    Ok(())
 }
 
 /// The admin page is always open: it is how a broker is followed here, and only this machine reaches it.
@@ -260,24 +207,6 @@ const fn port_of(kind: ListenerKind, block: Ports) -> u16 {
         ListenerKind::Link => block.link(),
         ListenerKind::Admin => block.admin(),
     }
-}
-
-fn development(
-    network: &ValidNetwork,
-    site: &SiteName,
-    tls: &ValidTls,
-    authority: &Authority,
-) -> Result<BTreeMap<String, Vec<u8>>, AuthorityError> {
-    let pair = authority.site(&tls.trust_domain, network.name.as_str(), site.as_str())?;
-    let mut files = BTreeMap::from([
-        (render::CERTIFICATE.to_owned(), pair.certificate),
-        (render::KEY.to_owned(), pair.key),
-        (render::TRUST_BUNDLE.to_owned(), authority.root()),
-    ]);
-    if tls.accepts_clients {
-        files.insert(render::CLIENT_TRUST_BUNDLE.to_owned(), authority.root());
-    }
-    Ok(files)
 }
 
 fn links(network: &ValidNetwork) -> BTreeMap<String, [String; 2]> {

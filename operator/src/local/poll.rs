@@ -11,7 +11,7 @@ use crate::client::view::StatusView;
 /// A broker answers as soon as something changes, and at the latest after this time.
 const WAIT: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Pause between two questions: brokers that answer at once are not asked all the time.
+/// Pause between two questions: a broker where much happens is not asked all the time.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The thread ends soon after this is dropped.

@@ -87,7 +87,9 @@ impl Progress {
         if let Some(error) = refusal
             && self.pending.take().is_some()
         {
-            let message = format!("site {name} refuses the change: {error}");
+            let message = format!(
+                "site {name} refuses the change: {error}; its old configuration stays in force"
+            );
             events.push(Event::error(message));
         }
         events

@@ -11,6 +11,9 @@ use crate::cli::{Output, input};
 use crate::documents::{Problem, Severity};
 use crate::model::ListenerKind;
 
+/// What a failed change means for what runs.
+pub const KEPT: &str = "the old configuration stays in force";
+
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const RED: &str = "31";
@@ -65,6 +68,22 @@ impl Reporter {
                         Severity::Warning | Severity::Note => eprintln!("warning: {problem}"),
                     }
                 }
+            }
+        }
+    }
+
+    /// Prints what is wrong with a change, and that nothing came of it.
+    pub fn refused(&self, problems: &[Problem]) {
+        let errors = problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error);
+        match self.output {
+            Output::Json => {
+                errors.for_each(|problem| self.event(&Event::problem(problem).with_outcome(KEPT)))
+            }
+            Output::Text => {
+                input::print(problems, Output::Text);
+                self.event(&Event::error(format!("the change is not applied: {KEPT}")));
             }
         }
     }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use super::children::{Change, Children, Launch, LogTo};
 use super::events::Event;
 use super::layout;
-use super::plan::{self, DRAIN_SECONDS, LOOPBACK, Plan, PlanError, SitePlan};
+use super::plan::{DRAIN_SECONDS, LOOPBACK, Plan, SitePlan};
 use super::poll::Poller;
+use super::ports::{self, PortError};
+use super::prepare::PrepareError;
 use super::progress::{self, Progress};
-use super::report::Reporter;
+use super::report::{KEPT, Reporter};
 use super::state::StateFolder;
 use crate::cli::Output;
 use crate::client::view::StatusView;
@@ -18,8 +20,8 @@ use crate::documents::Problem;
 use crate::model::ListenerKind;
 
 const TICK: Duration = Duration::from_millis(20);
-/// A broker ends by itself within its drain time; a little later it is killed.
-const STOP_PATIENCE: Duration = Duration::from_millis(DRAIN_SECONDS * 1000 - 100);
+/// A broker ends by itself within its drain time; then it is killed, so that all is over within 5 s.
+const STOP_PATIENCE: Duration = Duration::from_secs(DRAIN_SECONDS);
 
 /// What the loop is told by other threads.
 #[derive(Debug)]
@@ -93,7 +95,7 @@ impl<'a> Supervisor<'a> {
             .values()
             .filter(|site| !self.pollers.contains_key(&site.name))
         {
-            plan::check_ports(site)?;
+            ports::check(site)?;
         }
         self.folder.keep_slots(&plan.slots)?;
         for site in running.values() {
@@ -173,8 +175,11 @@ impl<'a> Supervisor<'a> {
             Message::View { site, view } => self.view(&site, &view),
             Message::Changed(plan) => self.change(*plan, true),
             Message::Renewed(plan) => self.change(*plan, false),
-            Message::Broken(problems) => self.reporter.problems(&problems),
-            Message::Impossible(message) => self.reporter.event(&Event::error(message)),
+            Message::Broken(problems) => self.reporter.refused(&problems),
+            Message::Impossible(message) => {
+                let event = Event::error(message).with_outcome(KEPT);
+                self.reporter.event(&event);
+            }
         }
     }
 
@@ -204,17 +209,24 @@ impl<'a> Supervisor<'a> {
     fn change(&mut self, plan: Plan, is_change: bool) {
         let running = self.plan.as_ref().map(|plan| plan.network.clone());
         let error = match running.filter(|network| *network != plan.network) {
-            Some(network) => Some(format!(
-                "the file now declares network {}, but {network} is running: start another `causeway up` for it",
-                plan.network
-            )),
-            None => self
-                .apply(plan, is_change)
-                .err()
-                .map(|error| format!("{error:#}")),
+            Some(network) => Some(
+                Event::error(format!(
+                    "the file now declares network {}, but {network} is running: start another `causeway up` for it",
+                    plan.network
+                ))
+                .with_outcome(KEPT),
+            ),
+            None => self.apply(plan, is_change).err().map(|error| {
+                let event = Event::error(format!("{error:#}"));
+                // Ports are looked at before anything is changed.
+                match error.is::<PortError>() {
+                    true => event.with_outcome(KEPT),
+                    false => event,
+                }
+            }),
         };
         if let Some(error) = error {
-            self.reporter.event(&Event::error(error));
+            self.reporter.event(&error);
         }
     }
 
@@ -240,8 +252,8 @@ impl<'a> Supervisor<'a> {
 }
 
 /// What a plan that cannot be made means to those who wait for it.
-impl From<PlanError> for Message {
-    fn from(error: PlanError) -> Self {
+impl From<PrepareError> for Message {
+    fn from(error: PrepareError) -> Self {
         Self::Impossible(format!("{:#}", anyhow::Error::from(error)))
     }
 }

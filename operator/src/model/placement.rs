@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use causeway_broker::config::file::Transport;
 use causeway_broker::config::units::Span;
 use uuid::Uuid;
 
@@ -49,8 +48,6 @@ pub struct Placement {
     pub ports: BTreeMap<ListenerKind, u16>,
     /// What this site dials for each link, in order; one that is missing is only accepted.
     pub addresses: BTreeMap<LinkName, Vec<Address>>,
-    /// How links are carried.
-    pub transport: Transport,
     /// The broker's state folder.
     pub state_dir: String,
     /// Time for a stop.

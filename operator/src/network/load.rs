@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::validate::{self, MissingSecrets};
+use crate::documents::schema_walk::nearest;
 use crate::documents::{self, Documents, Problem, Severity, Source};
 use crate::model::{Declared, ValidNetwork};
 
@@ -30,7 +31,7 @@ pub fn load(
     let Some(name) = choose(&documents, network, sources, &mut problems) else {
         return Err(sorted(problems, sources));
     };
-    problems.extend(strangers(&documents));
+    problems.extend(strangers(&documents, missing));
     let Some(declared) = declare(&documents, &name) else {
         return Err(sorted(problems, sources));
     };
@@ -79,15 +80,18 @@ fn choose(
     sources: &[Arc<Source>],
     problems: &mut Vec<Problem>,
 ) -> Option<String> {
-    let declared: Vec<&str> = documents
-        .labels
-        .iter()
-        .filter_map(|label| label.strip_prefix("BrokerNetwork/"))
-        .collect();
+    let declared: Vec<&str> = networks(documents).collect();
     let (reason, help) = match (wanted, declared.as_slice()) {
         (Some(name), names) if names.contains(&name) => return Some(name.to_owned()),
         (None, [name]) => return Some((*name).to_owned()),
-        (Some(name), _) => (format!("there is no BrokerNetwork {name}"), None),
+        (Some(name), []) => (format!("there is no BrokerNetwork {name}"), None),
+        (Some(name), names) => (
+            format!(
+                "there is no BrokerNetwork {name}, only {}",
+                names.join(", ")
+            ),
+            meant(name, documents),
+        ),
         (None, []) if has_errors(problems) => return None,
         (None, []) => (
             "there is no document of kind BrokerNetwork".to_owned(),
@@ -113,21 +117,34 @@ fn choose(
     None
 }
 
-/// L16: users of networks that are nowhere in the input.
-fn strangers(documents: &Documents) -> Vec<Problem> {
+/// The networks that are declared.
+fn networks(documents: &Documents) -> impl Iterator<Item = &str> {
+    let labels = documents.labels.iter();
+    labels.filter_map(|label| label.strip_prefix("BrokerNetwork/"))
+}
+
+fn meant(name: &str, documents: &Documents) -> Option<String> {
+    nearest(name, networks(documents)).map(|near| format!("did you mean {near}?"))
+}
+
+/// L16: users of networks that are nowhere in the input. Where something is to run, they could not log in.
+fn strangers(documents: &Documents, missing: MissingSecrets) -> Vec<Problem> {
+    let (severity, end) = match missing {
+        MissingSecrets::Refuse => (Severity::Error, ""),
+        MissingSecrets::Mark => (Severity::Warning, "; the user is passed over"),
+    };
     documents
         .users
         .values()
         .filter(|user| {
-            let network = &user.value.spec.network_ref.name;
-            !documents
-                .labels
-                .contains(&format!("BrokerNetwork/{network}"))
+            let network = user.value.spec.network_ref.name.as_str();
+            !networks(documents).any(|known| known == network)
         })
         .map(|user| {
             let network = &user.value.spec.network_ref.name;
-            let reason = format!("there is no BrokerNetwork {network}; the user is passed over");
-            user.problem(Severity::Warning, "spec.networkRef.name", reason, None)
+            let reason = format!("there is no BrokerNetwork {network}{end}");
+            let help = meant(network, documents);
+            user.problem(severity, "spec.networkRef.name", reason, help)
         })
         .collect()
 }

@@ -1,6 +1,5 @@
 //! Where a site runs in a cluster; also what `causeway render` shows.
 
-use causeway_broker::config::file::Transport;
 use causeway_broker::config::units::Span;
 
 use crate::api::shared::Address;
@@ -26,7 +25,6 @@ pub fn in_cluster(network: &ValidNetwork, name: &SiteName) -> Option<Placement> 
         is_loopback: false,
         ports: site.listeners.clone(),
         addresses,
-        transport: Transport::Tls,
         state_dir: STATE_DIR.to_owned(),
         drain: DRAIN,
         claimant: names::offline_claimant(network.name.as_str()),

@@ -2,8 +2,8 @@
 
 use causeway_broker::config::file::{
     Address, AdminListener, Authorization, BrokerFile, Entry, FORMAT, LimitsSection, Link,
-    LinkListener, Listener, Listeners, LogLevel, LogSection, MeshSection, QueueSection,
-    ShutdownSection, Site, StatusAccess, Tls,
+    Listener, Listeners, LogLevel, LogSection, MeshSection, QueueSection, ShutdownSection, Site,
+    StatusAccess, Tls,
 };
 use serde_yaml::Value;
 
@@ -107,15 +107,11 @@ fn text(file: &BrokerFile, settings: &ValidSettings) -> Result<String, RenderErr
 fn listeners(placement: &Placement) -> Listeners {
     let bind = || placement.bind.clone();
     let port = |kind| placement.ports.get(&kind).copied();
-    let client = |kind| port(kind).map(|port| Listener { bind: bind(), port });
+    let listener = |kind| port(kind).map(|port| Listener { bind: bind(), port });
     Listeners {
-        stomp: client(ListenerKind::Stomp),
-        stomp_tls: client(ListenerKind::StompTls),
-        link: port(ListenerKind::Link).map(|port| LinkListener {
-            bind: bind(),
-            port,
-            transport: placement.transport,
-        }),
+        stomp: listener(ListenerKind::Stomp),
+        stomp_tls: listener(ListenerKind::StompTls),
+        link: listener(ListenerKind::Link),
         admin: port(ListenerKind::Admin).map(|port| AdminListener {
             bind: bind(),
             port,
@@ -162,7 +158,6 @@ fn links(network: &ValidNetwork, site: &SiteName, placement: &Placement) -> Vec<
                     })
                 })
                 .collect(),
-            transport: placement.transport,
             heartbeat: link.heartbeat,
             window: link.window,
         })

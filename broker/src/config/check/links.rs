@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{BROKER, SECRETS};
-use crate::config::file::{BrokerFile, Link, LinkAuthMode, SecretsFile, Transport};
-use crate::config::limits::MIN_LINK_WINDOW;
+use crate::config::file::{BrokerFile, Link, LinkAuthMode, SecretsFile};
+use crate::config::limits::{Limits, MIN_LINK_WINDOW};
 use crate::config::problem::Problems;
 
 /// Links of one broker.
@@ -37,7 +37,20 @@ pub(super) fn check(file: &BrokerFile, problems: &mut Problems) {
             problems.add(BROKER, path.clone(), reason);
         }
     }
+    windows(file, problems);
     authentication(file, problems);
+}
+
+/// Windows that are given have to fit into what all rings may take.
+fn windows(file: &BrokerFile, problems: &mut Problems) {
+    let given = file.links.iter().filter_map(|link| link.window);
+    let sum = given.fold(0_u64, |sum, window| sum.saturating_add(window.0));
+    let rings = Limits::of(file).rings as u64;
+    if sum > rings {
+        let reason =
+            format!("the windows given are {sum} bytes together, more than mesh.rings, {rings}");
+        problems.add(BROKER, "links", reason);
+    }
 }
 
 fn reasons(file: &BrokerFile, link: &Link) -> Vec<String> {
@@ -48,7 +61,6 @@ fn reasons(file: &BrokerFile, link: &Link) -> Vec<String> {
         }
     };
     let is_known = file.sites.iter().any(|site| site.name == link.peer);
-    let listener = file.listeners.link.as_ref().map(|one| one.transport);
     let small = link
         .window
         .is_some_and(|window| window.0 < MIN_LINK_WINDOW as u64);
@@ -69,23 +81,12 @@ fn reasons(file: &BrokerFile, link: &Link) -> Vec<String> {
             .any(|address| address.host.is_empty() || address.port == 0),
         "an address has a host and a port of 1 to 65535",
     );
-    refuse(
-        listener.is_some_and(|transport| transport != link.transport),
-        "transport differs from that of listeners.link",
-    );
     reasons
 }
 
 fn authentication(file: &BrokerFile, problems: &mut Problems) {
     if file.link_auth == LinkAuthMode::Password {
         return;
-    }
-    if file
-        .links
-        .iter()
-        .any(|link| link.transport == Transport::Plain)
-    {
-        problems.add(BROKER, "link_auth", "certificates need transport tls");
     }
     let has_roots = file
         .tls

@@ -76,9 +76,9 @@ fn each_mistake_is_found_at_its_line() {
             "listeners.stomp_tls: needs tls",
         ),
         (
-            "  stomp:",
-            "  link: {bind: \"::\", port: 1, transport: plain}\n  stomp:",
-            "links.a-b: transport differs from that of listeners.link",
+            "peer: b",
+            "peer: b\n    window: 129Mi",
+            "links: the windows given are 135266304 bytes together, more than mesh.rings, 134217728",
         ),
         ("{name: b}", "{name: a}", "sites.a: is listed twice"),
         (

@@ -4,6 +4,7 @@ use super::*;
 use crate::mesh::custody::ReturnReason;
 use crate::mesh::ids::{Bid, Epoch};
 use crate::model::Kind;
+use crate::queue::Look;
 use crate::queue::state::{ConsumerId, ConsumerOptions, QueueLimits};
 
 const OTHER: Bid = Bid([2; 16]);
@@ -54,12 +55,46 @@ fn offer(queue: &mut Queue, millis: u64) -> Option<Offer> {
             bid: OTHER,
             is_ring_open: true,
         }),
+        is_uniform: true,
     };
-    queue.offer_remote(&"q".into(), 1, 1, at(millis), outlook, |offer, _| {
+    queue.offer_remote(&"q".into(), 1, at(millis), outlook, |offer, _| {
         told = Some(offer.clone());
         Placement::Sent(OTHER)
     });
     told
+}
+
+/// Looks once; `custody` answers for each message that is offered. Gives their numbers.
+fn look(
+    queue: &mut Queue,
+    look: Look,
+    is_uniform: bool,
+    mut custody: impl FnMut(u64) -> Placement,
+) -> Vec<u64> {
+    let mut offered = Vec::new();
+    for seq in queue.turn(look) {
+        let outlook = |_: &MessageView<'_>| Outlook {
+            candidates: vec![entry()],
+            learned: None,
+            is_uniform,
+        };
+        let looked = queue.offer_remote(&"q".into(), seq, at(0), outlook, |offer, _| {
+            offered.push(offer.token);
+            custody(offer.token)
+        });
+        if looked == Looked::Stop {
+            break;
+        }
+    }
+    offered
+}
+
+fn queue_of(messages: usize) -> Queue {
+    let (mut queue, mut effects) = (queue(), Vec::new());
+    for _ in 0..messages {
+        queue.enqueue(message(0), &mut effects);
+    }
+    queue
 }
 
 fn consumer() -> ConsumerOptions {
@@ -142,4 +177,67 @@ fn a_recalled_message_is_dropped_only_while_nobody_has_it() {
     assert!(!queue.recall(1));
     assert!(queue.recall(2));
     assert_eq!(queue.depth(), 1);
+}
+
+const NO_CREDIT: Placement = Placement::Stays(Stay::NoCredit);
+
+#[test]
+fn without_credit_a_long_queue_costs_one_offer_and_a_new_message_none() {
+    let mut queue = queue_of(500);
+    assert_eq!(look(&mut queue, Look::All, true, |_| NO_CREDIT), [1]);
+    queue.enqueue(message(0), &mut Vec::new());
+    assert!(look(&mut queue, Look::New, true, |_| NO_CREDIT).is_empty());
+}
+
+#[test]
+fn when_there_is_credit_again_the_head_goes_first() {
+    let mut queue = queue_of(5);
+    look(&mut queue, Look::All, true, |_| NO_CREDIT);
+    let two = |seq| {
+        if seq <= 2 {
+            Placement::Sent(OTHER)
+        } else {
+            NO_CREDIT
+        }
+    };
+    assert_eq!(look(&mut queue, Look::All, true, two), [1, 2, 3]);
+    let rest = look(&mut queue, Look::All, true, |_| Placement::Sent(OTHER));
+    assert_eq!(rest, [3, 4, 5]);
+}
+
+#[test]
+fn where_selectors_decide_every_message_is_offered_and_then_only_what_is_new() {
+    let mut queue = queue_of(3);
+    let stays = |_| NO_CREDIT;
+    assert_eq!(look(&mut queue, Look::All, false, stays), [1, 2, 3]);
+    queue.enqueue(message(0), &mut Vec::new());
+    assert_eq!(look(&mut queue, Look::New, false, stays), [4]);
+    assert!(look(&mut queue, Look::New, false, stays).is_empty());
+    assert_eq!(look(&mut queue, Look::All, false, stays), [1, 2, 3, 4]);
+}
+
+#[test]
+fn what_a_consumer_gives_back_is_offered_as_if_it_were_new() {
+    let mut queue = queue_of(1);
+    let mut effects = Vec::new();
+    queue.subscribe(ConsumerId(1), consumer(), &mut effects);
+    queue.enqueue(message(0), &mut effects);
+    assert_eq!(look(&mut queue, Look::New, false, |_| NO_CREDIT), [2]);
+    queue.unsubscribe(ConsumerId(1), &mut effects);
+    assert_eq!(look(&mut queue, Look::New, false, |_| NO_CREDIT), [1, 2]);
+}
+
+#[test]
+fn a_turn_over_a_very_long_queue_ends_and_goes_on_where_it_ended() {
+    let mut queue = queue_of(crate::queue::TURN + 2);
+    let held = |_| Placement::Stays(Stay::Held(Now(0)));
+    assert_eq!(
+        look(&mut queue, Look::All, false, held).len(),
+        crate::queue::TURN
+    );
+    assert_eq!(look(&mut queue, Look::All, false, held).len(), 2);
+    assert_eq!(
+        look(&mut queue, Look::All, false, held).len(),
+        crate::queue::TURN
+    );
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use causeway_broker::broker::remote::Wanted;
 use causeway_broker::mesh::event::Event;
 use causeway_broker::mesh::ids::Now;
 use causeway_broker::model::headers::HeaderBlockBuf;
@@ -264,10 +265,13 @@ impl World {
 
     fn tell_interest(&mut self, at: usize, consumer: usize, is_new: bool) {
         let asks = &self.queues.consumers[consumer].asks;
-        let asked = Destination::new(Kind::Queue, &asks.filter);
-        let selector = asks.pick.selector();
+        let change = Wanted {
+            filter: Destination::new(Kind::Queue, &asks.filter),
+            selector: asks.pick.selector(),
+            is_new,
+        };
         if let Some(keeping) = self.keeping(at) {
-            let change = keeping.local.change_of(&asked, selector.as_ref(), is_new);
+            let change = keeping.local.change(&change);
             self.control(at, Event::Interest(vec![change]));
         }
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use causeway_broker::link::interest::{LocalConsumers, may_take};
 use causeway_broker::mesh::custody::{
     Candidate, Credit, CreditWanted, Custody, CustodyConfig, Effect, Effects, Event, Learned,
-    Offer, Outcome, Placement, QueueName, Refusal, Refusals, Returned, Stay,
+    Offer, Outcome, QueueName, Refusal, Refusals, Returned,
 };
 use causeway_broker::mesh::forward::DSet;
 use causeway_broker::mesh::frame::{
@@ -21,8 +21,9 @@ use causeway_broker::mesh::replies::Replies;
 use causeway_broker::mesh::ring::{Level, Queued, Source};
 use causeway_broker::mesh::routes::Routes;
 use causeway_broker::model::{Kind, Message, MessageView, ReplyTo, destination, envelope};
-use causeway_broker::queue::handover::{Arrival, Outlook, Present, admits};
+use causeway_broker::queue::handover::{Arrival, Looked, Outlook, Present, admits};
 use causeway_broker::queue::state::{Admission, ConsumerId, Effect as Served, Queue, QueueLimits};
+use causeway_broker::queue::{Look, TURN};
 use causeway_broker::routing::properties::MessageProperties;
 use causeway_broker::selector::Selector;
 
@@ -46,7 +47,6 @@ pub struct SimQueue {
     pub queue: Queue,
     /// Its consumers and what they select.
     pub consumers: BTreeMap<ConsumerId, Option<Selector>>,
-    cursor: u64,
 }
 
 /// What a broker keeps for queues.
@@ -114,7 +114,6 @@ impl SimQueue {
         Self {
             queue: Queue::new(limits),
             consumers: BTreeMap::new(),
-            cursor: 0,
         }
     }
 
@@ -173,7 +172,7 @@ impl World {
     /// Looks at the queues that have something for others.
     pub fn settle_queues(&mut self, at: usize) {
         while let Some(name) = self.keeping(at).and_then(|one| one.waiting.pop_first()) {
-            self.look_at(at, &name);
+            self.look_at(at, &name, Look::New);
         }
     }
 
@@ -241,7 +240,7 @@ impl World {
                 self.note_token(at, &queue, token, Step::Recalled);
                 self.apply(at, &queue, |queue, _| queue.recall(token));
             }
-            Effect::Look(queue) => self.look_at(at, &queue),
+            Effect::Look(queue) => self.look_at(at, &queue, Look::All),
             Effect::DropParked { to, stream } => {
                 if let Some(broker) = self.brokers[at].as_mut() {
                     let own = broker.routes.bid();
@@ -271,7 +270,7 @@ impl World {
     }
 
     /// Offers what no consumer here can take to brokers that have some.
-    pub fn look_at(&mut self, at: usize, name: &QueueName) {
+    pub fn look_at(&mut self, at: usize, name: &QueueName, look: Look) {
         let now = self.clock.now();
         let sabotage = self.sabotage;
         let Some(broker) = self.brokers[at].as_mut() else {
@@ -288,14 +287,17 @@ impl World {
             queues,
             ..
         } = &mut keeping;
-        if let Some(own) = queues.get_mut(name).filter(|_| has_outlet) {
-            let turn = own.queue.turn(own.cursor);
-            own.cursor = turn.next;
-            for seq in &turn.seqs {
-                let outlook = |view: &MessageView<'_>| Outlook {
-                    candidates: candidates(broker, view),
-                    learned: learned(broker, replies, name, now)
-                        .filter(|_| sabotage != Some(Sabotage::Learned)),
+        let mut look = Some(look).filter(|_| has_outlet);
+        while let Some(own) = queues.get_mut(name)
+            && let Some(this) = look.take()
+        {
+            let seqs = own.queue.turn(this);
+            look = (seqs.len() >= TURN).then_some(Look::New);
+            for seq in seqs {
+                let outlook = |view: &MessageView<'_>| {
+                    let learned = learned(broker, replies, name, now)
+                        .filter(|_| sabotage != Some(Sabotage::Learned));
+                    outlook(broker, view, learned)
                 };
                 let mut tried = Vec::new();
                 let offer = |offer: &Offer, candidates: &[Candidate]| {
@@ -309,12 +311,16 @@ impl World {
                     tried = candidates.to_vec();
                     custody.offer(&offer, candidates, now, &mut effects)
                 };
-                let (waiting, present) = (turn.seqs.len(), present(now));
-                let queue = &mut own.queue;
-                match queue.offer_remote(name, *seq, waiting, present, outlook, offer) {
-                    Some(Placement::Sent(to)) => sent.push((*seq, to, tried)),
-                    Some(Placement::Stays(Stay::RingFull)) => break,
-                    _ => {}
+                match own
+                    .queue
+                    .offer_remote(name, seq, present(now), outlook, offer)
+                {
+                    Looked::Sent(to) => sent.push((seq, to, tried)),
+                    Looked::Stays => {}
+                    Looked::Stop => {
+                        look = None;
+                        break;
+                    }
                 }
             }
         }
@@ -471,7 +477,7 @@ impl World {
             .map(|(name, _)| name.clone())
             .collect();
         for name in names {
-            self.look_at(at, &name);
+            self.look_at(at, &name, Look::All);
         }
     }
 
@@ -520,15 +526,19 @@ pub fn number_of(message: &Message) -> Option<u64> {
     message.view()?.id.parse().ok()
 }
 
-fn candidates(broker: &Broker, view: &MessageView<'_>) -> Vec<Candidate> {
+fn outlook(broker: &Broker, view: &MessageView<'_>, learned: Option<Learned>) -> Outlook {
     let mut candidates = Vec::new();
-    broker
+    let is_uniform = broker
         .interest
         .queue_candidates(view, &broker.routes, &mut candidates);
     for candidate in &mut candidates {
         candidate.is_ring_open = is_ring_open(broker, candidate.bid);
     }
-    candidates
+    Outlook {
+        candidates,
+        learned,
+        is_uniform,
+    }
 }
 
 fn learned(broker: &Broker, replies: &mut Replies, name: &str, now: Now) -> Option<Learned> {

@@ -120,7 +120,9 @@ fn a_broker_that_refuses_the_change_ends_the_waiting() {
     refusing.config.seen = Some("2".to_owned());
     refusing.config.error = Some("no".to_owned());
     let events = progress.observe("a", 1, &refusing);
-    assert!(matches!(&events[..], [Event::Error { message, .. }] if message.contains("site a")));
+    assert!(
+        matches!(&events[..], [Event::Error { message, .. }] if message.contains("site a") && message.ends_with("stays in force"))
+    );
     progress.observe("a", 1, &view(13, "2", "a-b", "b", "up"));
     progress.observe("b", 2, &view(23, "2", "a-b", "a", "up"));
     assert!(progress.conclude().is_empty());

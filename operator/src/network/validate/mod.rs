@@ -3,6 +3,7 @@
 //! What the schema and its rules decide has been decided before; this checks what needs the whole: links
 //! after expansion, ids, Secrets, and what the broker's own parser accepts.
 
+mod groups;
 mod hashes;
 mod secrets;
 mod settings;
@@ -60,6 +61,7 @@ pub fn run(
     let tls = check.tls();
     let settings = check.settings();
     let users = check.users(&sites);
+    check.groups();
     if check
         .findings
         .iter()
