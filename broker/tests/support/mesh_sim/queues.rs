@@ -9,7 +9,7 @@ use bytes::Bytes;
 use causeway_broker::link::interest::{LocalConsumers, may_take};
 use causeway_broker::mesh::custody::{
     Candidate, Credit, CreditWanted, Custody, CustodyConfig, Effect, Effects, Event, Learned,
-    Offer, Outcome, QueueName, Refusal, Refusals, Returned,
+    Offer, Outcome, Placement, QueueName, Refusal, Refusals, Returned, Stay,
 };
 use causeway_broker::mesh::forward::DSet;
 use causeway_broker::mesh::frame::{
