@@ -90,9 +90,9 @@ pub enum Sabotage {
     Refusals,
     /// R17: a receiver takes what it has already once more.
     Repeats,
-    /// R18: when consumers go, nobody looks at what they leave.
+    /// R18: who took a message and has no consumer for it any more keeps it.
     Gone,
-    /// R19: nobody looks at queues from time to time.
+    /// R19: nobody looks at queues from time to time, neither custody nor the expiry of messages.
     Sweep,
     /// An edge counts that one end alone lists (R2).
     TwoWay,
