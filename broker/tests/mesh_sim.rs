@@ -57,13 +57,12 @@ const KNOWN_BUGS: [&str; 2] = [
 ];
 
 /// Networks larger than those of fresh seeds.
-const LARGE: [&str; 6] = [
+const LARGE: [&str; 5] = [
     "tree:20:7",
     "parallel:20:4",
     "change-regular:20:3",
     "full-tree:20:1",
     "tree:50:7",
-    "regular:50:7",
 ];
 
 /// What the kinds of runs are there for; each happens in the fixed runs.
@@ -186,13 +185,13 @@ fn a_driver_that_leaves_a_rule_out_is_noticed() {
 
 #[test]
 fn a_run_that_fails_is_made_smaller() {
-    let left_out = Some(Sabotage::Limbo);
-    let run = Run::parse("only-tree:8:1").expect("a run");
+    let left_out = Some(Sabotage::Forget);
+    let run = Run::parse("one-ring:6:0x8").expect("a run");
     let small = shrink(run, left_out);
     let failure = |run: &Run| run.execute_without(left_out).oracle.failure;
     let (before, after) = (failure(&run), failure(&small));
-    assert_eq!(before.map(|one| one.invariant), Some("I30"));
-    assert_eq!(after.map(|one| one.invariant), Some("I30"));
+    assert_eq!(before.map(|one| one.invariant), Some("I16"));
+    assert_eq!(after.map(|one| one.invariant), Some("I16"));
     assert!(
         small.brokers < run.brokers && small.most.messages < 150,
         "{small}"
@@ -231,6 +230,7 @@ fn replay() {
     for (at, note) in &world.oracle.trace {
         println!("{:>14.6} ms  {note}", at.0 as f64 / 1e6);
     }
+    println!("seen: {:?}", world.watch.seen);
     if let Some(report) = run.report(&world) {
         panic!("{report}");
     }
