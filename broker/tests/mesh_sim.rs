@@ -132,6 +132,7 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
     let queues = ["queue-ring", "queue-mesh", "queue-chain"];
     let replies = ["reply-ring", "reply-mesh", "reply-chain"];
     assert_eq!(noticed(Sabotage::Learned, &replies), Some("I10"));
+    assert_eq!(noticed(Sabotage::Addition, &replies), Some("I10"));
     assert_eq!(noticed(Sabotage::Refusals, &queues), Some("I14"));
     assert_eq!(noticed(Sabotage::Repeats, &queues), Some("I12"));
     assert_eq!(noticed(Sabotage::Gone, &queues), Some("I13"));

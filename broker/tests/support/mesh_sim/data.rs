@@ -83,6 +83,7 @@ impl World {
         broker
             .interest
             .topic_into(topic, &broker.routes, &mut route);
+        self.add_reply_sids(at, topic, &mut route.remote);
         self.issue_interest(at);
         let Some(broker) = self.brokers[at].as_ref() else {
             return;
@@ -285,7 +286,10 @@ impl World {
             return self.lost(at, &Queued::part(&frame, before, now));
         };
         match local {
-            Local::Deliver => self.deliver(at, &frame),
+            Local::Deliver => {
+                self.check_order(at, &frame);
+                self.deliver(at, &frame);
+            }
             Local::Duplicate if self.sabotage == Some(Sabotage::Window) => self.deliver(at, &frame),
             Local::Duplicate => {
                 if let Some(message) = number_of(&frame) {
