@@ -218,6 +218,7 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
     let replies: &[&str] = &["reply-ring", "reply-mesh", "reply-chain"];
     for (sabotage, scenarios, invariant) in [
         (Sabotage::Learned, replies, "I10"),
+        (Sabotage::Addition, replies, "I10"),
         (Sabotage::Refusals, queues, "I14"),
         (Sabotage::Repeats, queues, "I12"),
         (Sabotage::Gone, queues, "I13"),

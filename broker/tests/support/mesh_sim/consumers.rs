@@ -2,21 +2,19 @@
 //! requesters that wait for the answer, perhaps at another broker.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use causeway_broker::broker::remote::Wanted;
 use causeway_broker::mesh::event::Event;
 use causeway_broker::mesh::ids::Now;
-use causeway_broker::model::headers::HeaderBlockBuf;
-use causeway_broker::model::{Destination, Kind, Message, MessageView, ReplyTo, destination};
+use causeway_broker::model::{Destination, Kind, Message, destination};
 use causeway_broker::queue::state::{ConsumerId, ConsumerOptions, DeadReason};
 use causeway_broker::selector::{Conversion, Selector};
 
 use causeway_broker::mesh::custody::QueueName;
 
 use super::queue_oracle::{Plan, Step};
-use super::queues::{SimQueue, number_of, present};
+use super::queues::{SimQueue, number_of};
 use super::world::{Task, World};
 
 /// What a consumer selects.
@@ -95,19 +93,6 @@ pub struct Consumer {
     pub full: BTreeMap<QueueName, Now>,
 }
 
-/// A request and its answer.
-#[derive(Debug)]
-pub struct Request {
-    /// Where the answer is wanted.
-    pub reply_to: QueueName,
-    /// The requester at its last place.
-    pub consumer: usize,
-    /// The answer came.
-    pub is_answered: bool,
-    /// The invariant that is broken without an answer, if any.
-    pub owed: Option<&'static str>,
-}
-
 /// What is scheduled of queues.
 #[derive(Debug)]
 pub enum QueueTask {
@@ -143,6 +128,12 @@ pub enum QueueTask {
         patience: Option<Duration>,
         moves: Option<(usize, Duration)>,
         owed: Option<&'static str>,
+    },
+    /// A client asks, and waits for so long for the answer under a topic.
+    AskForTopic {
+        at: usize,
+        plan: Plan,
+        patience: Duration,
     },
     /// The invariants that hold always.
     Check,
@@ -182,6 +173,9 @@ impl World {
                 moves,
                 owed,
             } => self.ask(at, plan, patience, moves, owed),
+            QueueTask::AskForTopic { at, plan, patience } => {
+                self.ask_for_topic(at, plan, patience);
+            }
             QueueTask::Check => self.check_queues(),
         }
     }
@@ -298,15 +292,6 @@ impl World {
         self.settle_queues(at);
     }
 
-    fn requester_moves(&mut self, consumer: usize, to: usize) {
-        let asks = self.queues.consumers[consumer].asks.clone();
-        let role = asks.role;
-        self.consumer_goes(consumer);
-        if let (Some(new), Role::Requester(request)) = (self.consumer_comes(to, asks), role) {
-            self.queues.requests[request].consumer = new;
-        }
-    }
-
     /// A queue hands a message to a consumer.
     pub fn served(
         &mut self,
@@ -373,8 +358,13 @@ impl World {
             Role::Plain => {}
             Role::Requester(request) => self.queues.requests[request].is_answered = true,
             Role::Worker => {
-                if let Some(reply_to) = self.queues.oracle.record(message).plan.reply_to.clone() {
-                    self.send_to_queue(at, Plan::to(reply_to));
+                let plan = &self.queues.oracle.record(message).plan;
+                let (queue, topic) = (plan.reply_to.clone(), plan.reply_topic);
+                if let Some(queue) = queue {
+                    self.send_to_queue(at, Plan::to(queue));
+                }
+                if let Some(topic) = topic {
+                    self.publish(at, topic, 20, false, Duration::ZERO);
                 }
             }
         }
@@ -387,91 +377,6 @@ impl World {
         if let Some(number) = number_of(message) {
             self.oracle.note_step(now, number, at, Step::Dead(reason));
             self.judge_death(number, reason);
-        }
-    }
-
-    /// A client sends a message to a queue.
-    pub fn send_to_queue(&mut self, at: usize, plan: Plan) {
-        let now = self.clock.now();
-        if self.keeping(at).is_none() {
-            return;
-        }
-        let (name, reply_to) = (plan.queue.clone(), plan.reply_to.clone());
-        let home = reply_to.filter(|reply_to| self.awaits_reply(at, reply_to));
-        let number = self.queues.oracle.produce(plan, now);
-        self.oracle.note_step(now, number, at, Step::Produced);
-        let own_bid = self.brokers[at].as_ref().map(|one| one.routes.bid().0);
-        let plan = &self.queues.oracle.record(number).plan;
-        let mut headers = HeaderBlockBuf::default();
-        if let Some(key) = plan.key {
-            headers.push("k", key);
-        }
-        if plan.is_large {
-            headers.push("size", "large");
-        }
-        let (id, body) = (number.to_string(), vec![0x5a; plan.len]);
-        let message = Message::from_view(&MessageView {
-            persistent: plan.is_persistent,
-            expires_ms: plan
-                .ttl
-                .map_or(0, |ttl| present(now).expires_ms(Some(now.plus(ttl)))),
-            reply_to: plan
-                .reply_to
-                .as_deref()
-                .map(|name| ReplyTo::Destination(Kind::Queue, name)),
-            reply_home: home.and(own_bid),
-            headers: headers.block(),
-            ..MessageView::new(Kind::Queue, &name, &id, &body)
-        });
-        self.make_queue(at, &name);
-        self.apply(at, &name, |queue, effects| queue.enqueue(message, effects));
-        self.settle_queues(at);
-    }
-
-    fn awaits_reply(&mut self, at: usize, name: &QueueName) -> bool {
-        let is_awaited = self
-            .queue(at, name)
-            .is_some_and(|own| own.queue.consumers() > 0);
-        if is_awaited && let Some(broker) = self.brokers[at].as_ref() {
-            let own = broker.routes.bid();
-            self.teach(at, Kind::Queue, name, own, None);
-        }
-        is_awaited
-    }
-
-    fn ask(
-        &mut self,
-        at: usize,
-        mut plan: Plan,
-        patience: Option<Duration>,
-        moves: Option<(usize, Duration)>,
-        owed: Option<&'static str>,
-    ) {
-        let request = self.queues.requests.len();
-        let reply_to: QueueName = Arc::from(format!("app.reply.{request}"));
-        let asks = Asks {
-            filter: reply_to.clone(),
-            pick: Pick::All,
-            prefetch: 10,
-            work: Duration::from_millis(1),
-            role: Role::Requester(request),
-        };
-        let Some(consumer) = self.consumer_comes(at, asks) else {
-            return;
-        };
-        self.queues.requests.push(Request {
-            reply_to: reply_to.clone(),
-            consumer,
-            is_answered: false,
-            owed,
-        });
-        plan.reply_to = Some(reply_to);
-        self.send_to_queue(at, plan);
-        if let Some(patience) = patience {
-            self.after(patience, QueueTask::Go { consumer });
-        }
-        if let Some((to, time)) = moves {
-            self.after(time, QueueTask::Move { consumer, to });
         }
     }
 }

@@ -90,6 +90,8 @@ impl World {
         broker
             .interest
             .topic_into(topic, &broker.routes, &mut route);
+        self.add_reply_sids(at, topic, &mut route.remote);
+        let broker = self.brokers[at].as_ref()?;
         let routes = broker.routes.clone();
         let mut dset = DSet::new();
         for sid in route.remote.iter().filter(|sid| **sid != routes.own().0) {
@@ -322,7 +324,10 @@ impl World {
         };
         self.check_denied(at, &frame);
         match local {
-            Local::Deliver => self.deliver(at, &frame),
+            Local::Deliver => {
+                self.check_order(at, &frame);
+                self.deliver(at, &frame);
+            }
             Local::Duplicate if self.sabotage == Some(Sabotage::Window) => self.deliver(at, &frame),
             Local::Duplicate => {
                 if let Some(message) = number_of(&frame) {

@@ -1,28 +1,23 @@
-//! The history of queue messages and what must be true of it: one owner (I12), no idling (I13), few
-//! moves and no refusal twice (I14), bounded buffers (I17), answers that arrive (I10, I28).
+//! The history of queue messages, and what must be true of each step: nobody gets a message a second
+//! time without being told (I12), no entry refuses it twice (I14).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use causeway_broker::mesh::custody::{
-    Candidate, Credit, QueueName, Refusal, ReturnReason, SWEEP, hold,
-};
+use causeway_broker::mesh::custody::{Candidate, Credit, QueueName, Refusal, ReturnReason};
 use causeway_broker::mesh::frame::TransferHead;
 use causeway_broker::mesh::ids::{Bid, Now};
 use causeway_broker::mesh::random::Random;
 use causeway_broker::queue::state::DeadReason;
 
 use super::broker::Broker;
-use super::consumers::{Consumer, Request, id_of};
-use super::queues::{REORDER, ROUTES, number_of};
+use super::consumers::Consumer;
+use super::producers::Request;
+use super::queues::number_of;
 use super::world::World;
 
 /// Numbers of queue messages begin here; those of topics are below.
 pub const FIRST: u64 = 1 << 62;
-/// After `no credit` a broker is asked again at most so much later.
-const BACK_OFF: Duration = Duration::from_secs(5);
-/// One round of credit, interest under way included.
-const ROUND: Duration = Duration::from_millis(2_500);
 /// Lifetimes are measured by several clocks and over several links.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
@@ -41,8 +36,10 @@ pub struct Plan {
     pub ttl: Option<Duration>,
     /// A persistent message.
     pub is_persistent: bool,
-    /// Where the answer is wanted.
+    /// The queue where the answer is wanted,
     pub reply_to: Option<QueueName>,
+    /// or the topic.
+    pub reply_topic: Option<&'static str>,
 }
 
 impl Plan {
@@ -56,6 +53,7 @@ impl Plan {
             ttl: None,
             is_persistent: false,
             reply_to: None,
+            reply_topic: None,
         }
     }
 }
@@ -126,7 +124,7 @@ pub struct QueueOracle {
     /// By number.
     pub records: Vec<Record>,
     /// Since when a message waits at a broker, as far as checks saw it.
-    idle: BTreeMap<(usize, u64), Now>,
+    pub idle: BTreeMap<(usize, u64), Now>,
 }
 
 impl QueueOracle {
@@ -174,6 +172,10 @@ pub struct QueueWorld {
     pub shift: usize,
     /// Chance of clients of queues.
     pub random: Random,
+    /// Topics for answers that were used.
+    pub topics: usize,
+    /// The last frame of each broker and label that was delivered somewhere (I11).
+    pub order: BTreeMap<(usize, u32, u16, u64, u8), u64>,
     seen: BTreeSet<(usize, Bid, u64, u32, u64)>,
     /// Which process each process sends transfers to, as far as it was told.
     streams: BTreeMap<(usize, u32, usize, bool), (u32, Now)>,
@@ -190,6 +192,8 @@ impl QueueWorld {
             visitors: BTreeMap::new(),
             visits: 0,
             shift: 0,
+            topics: 0,
+            order: BTreeMap::new(),
             random: Random::new(seed ^ 5),
             seen: BTreeSet::new(),
             streams: BTreeMap::new(),
@@ -218,17 +222,6 @@ impl QueueWorld {
         let wants =
             move |at: &usize| self.consumers[*at].is_there && self.consumers[*at].wants(plan);
         (0..self.consumers.len()).filter(wants)
-    }
-}
-
-/// The messages of a queue that are in service at a broker: ready, or with a consumer.
-fn in_service(broker: &Broker, name: &str, found: &mut Vec<u64>) {
-    let queue = broker.keeping.iter().filter_map(|one| one.queues.get(name));
-    for own in queue {
-        let queue = &own.queue;
-        let flying = own.consumers.keys().flat_map(|id| queue.in_flight(*id));
-        let seqs = queue.ready_after(0, usize::MAX).into_iter().chain(flying);
-        found.extend(seqs.filter_map(|seq| number_of(queue.peek(seq)?)));
     }
 }
 
@@ -273,7 +266,8 @@ impl World {
         self.oracle.note_step(now, message, at, step);
     }
 
-    fn bid_of(&self, at: usize) -> Option<Bid> {
+    /// The id of a broker.
+    pub fn bid_of(&self, at: usize) -> Option<Bid> {
         Some(Bid::derive("sim", self.names.get(at)?))
     }
 
@@ -376,177 +370,6 @@ impl World {
         if reason != DeadReason::Expired || !is_over {
             let what = format!("dead before its time: {reason:?}");
             self.oracle.fail("I12", Some(message), what);
-        }
-    }
-
-    /// What holds always.
-    pub fn check_queues(&mut self) {
-        self.after(
-            Duration::from_millis(500),
-            super::consumers::QueueTask::Check,
-        );
-        self.check_owners();
-        self.check_moves();
-        self.check_idle();
-        self.check_bounds();
-    }
-
-    fn owners(&self) -> BTreeMap<u64, Vec<usize>> {
-        let mut owners: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-        for (at, broker) in self.brokers.iter().enumerate() {
-            let Some(broker) = broker else { continue };
-            let mut found = Vec::new();
-            let names = broker.keeping.iter().flat_map(|one| one.queues.keys());
-            names.for_each(|name| in_service(broker, name, &mut found));
-            for number in found {
-                owners.entry(number).or_default().push(at);
-            }
-        }
-        owners
-    }
-
-    /// I12: a message is in service once.
-    fn check_owners(&mut self) {
-        for (number, owners) in self.owners() {
-            if owners.len() > 1 && !self.queues.oracle.record(number).may_be_double {
-                let what = format!("{owners:?} own it");
-                self.oracle.fail("I12", Some(number), what);
-            }
-        }
-    }
-
-    /// I14: a message moves once, and once more for each consumer that leaves.
-    fn check_moves(&mut self) {
-        for (at, record) in self.queues.oracle.records.iter().enumerate() {
-            if record.accepted > 1 + record.reasons && !record.may_be_double {
-                let what = format!(
-                    "accepted {} times, reasons to move on {}",
-                    record.accepted, record.reasons
-                );
-                let number = FIRST + u64::try_from(at).unwrap();
-                return self.oracle.fail("I14", Some(number), what);
-            }
-        }
-    }
-
-    /// I17.
-    fn check_bounds(&mut self) {
-        let mut what = None;
-        for (at, broker) in self.brokers.iter().enumerate() {
-            for one in broker.iter().filter_map(|one| one.keeping.as_ref()) {
-                let (bytes, routes) = (one.custody.reorder_bytes(), one.replies.len());
-                if bytes > REORDER || routes > ROUTES {
-                    what = Some(format!("{bytes} bytes and {routes} routes at {at}"));
-                }
-            }
-        }
-        if let Some(what) = what {
-            self.oracle.fail("I17", None, what);
-        }
-    }
-
-    /// I13.
-    fn check_idle(&mut self) {
-        let now = self.clock.now();
-        let mut idle = BTreeMap::new();
-        let mut stuck = None;
-        for (at, broker) in self.brokers.iter().enumerate() {
-            let Some(broker) = broker else { continue };
-            for (name, own) in broker.keeping.iter().flat_map(|one| &one.queues) {
-                for seq in own.queue.ready_after(0, usize::MAX) {
-                    let Some(number) = own.queue.peek(seq).and_then(number_of) else {
-                        continue;
-                    };
-                    let since = self.queues.oracle.idle.get(&(at, number)).copied();
-                    let since = since.unwrap_or(now);
-                    idle.insert((at, number), since);
-                    let taker = self.idle_taker(broker, at, name, number, since);
-                    stuck = stuck.or(taker.map(|taker| (at, number, taker)));
-                }
-            }
-        }
-        self.queues.oracle.idle = idle;
-        if let Some((at, number, taker)) = stuck {
-            let what = format!("idle at {at} although consumer {taker} has room");
-            self.oracle.fail("I13", Some(number), what);
-        }
-    }
-
-    /// A consumer that a message should have reached by now.
-    fn idle_taker(
-        &self,
-        broker: &Broker,
-        at: usize,
-        name: &QueueName,
-        number: u64,
-        since: Now,
-    ) -> Option<usize> {
-        let record = &self.queues.oracle.records[usize::try_from(number - FIRST).unwrap()];
-        let moves = u16::try_from(record.accepted).unwrap_or(u16::MAX);
-        let bound = SWEEP + hold(moves) + BACK_OFF + ROUND;
-        let calm = since.max(self.oracle.changed);
-        if self.clock.now().since(calm) <= bound {
-            return None;
-        }
-        self.queues.takers(number).find(|taker| {
-            let one = &self.queues.consumers[*taker];
-            let is_reached = one.at == at
-                || self
-                    .bid_of(one.at)
-                    .is_some_and(|bid| broker.routes.is_reachable(bid));
-            let full = one.full.get(name).copied().unwrap_or_default();
-            let start = calm.max(one.since).max(full);
-            let far = self.brokers[one.at].as_ref();
-            let queue = far.and_then(|far| far.keeping.as_ref()?.queues.get(name));
-            let has_room =
-                queue.is_none_or(|own| own.queue.free_capacity(|id| id == id_of(*taker)) > 0);
-            is_reached && has_room && self.clock.now().since(start) > bound
-        })
-    }
-
-    /// Whether all is done: nothing on its way, everything consumed that somebody wants.
-    pub fn queues_at_rest(&self) -> Result<(), (&'static str, Option<u64>, String)> {
-        for (at, broker) in self.brokers.iter().enumerate() {
-            let open = broker
-                .as_ref()
-                .and_then(|one| Some(one.keeping.as_ref()?.custody.open()));
-            if open != Some(0) {
-                return Err(("I12", None, format!("{open:?} transfers are open at {at}")));
-            }
-        }
-        let owners = self.owners();
-        for (at, record) in self.queues.oracle.records.iter().enumerate() {
-            let number = FIRST + u64::try_from(at).unwrap();
-            let count = owners.get(&number).map_or(0, Vec::len);
-            if count > 0 && self.queues.takers(number).next().is_some() {
-                let what = format!("at {:?}, and somebody wants it", owners[&number]);
-                return Err(("I13", Some(number), what));
-            }
-            let is_done = !record.acks.is_empty() || record.is_dead;
-            if count == 0 && !is_done && !record.may_be_lost {
-                return Err(("I12", Some(number), "nobody has it".to_owned()));
-            }
-            if count > 0 && is_done && !record.may_be_double {
-                return Err(("I12", Some(number), "done, and still there".to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    /// I10, I28: whoever asked has the answer.
-    pub fn check_requests(&mut self, from: usize) {
-        for at in from..self.queues.requests.len() {
-            let one = &self.queues.requests[at];
-            let (Some(invariant), false) = (one.owed, one.is_answered) else {
-                continue;
-            };
-            let reply = self.queues.oracle.records.iter().position(|record| {
-                record.plan.queue == one.reply_to
-                    || record.plan.reply_to.as_ref() == Some(&one.reply_to)
-            });
-            let message = reply.map(|at| FIRST + u64::try_from(at).unwrap());
-            let what = format!("request {at} has no answer, consumer {}", one.consumer);
-            return self.oracle.fail(invariant, message, what);
         }
     }
 }

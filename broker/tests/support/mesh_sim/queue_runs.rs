@@ -7,7 +7,7 @@ use super::consumers::{Asks, Pick, QueueTask, Role};
 use super::queue_oracle::Plan;
 use super::scenario::{FAULTS, Scenario, Trouble, scenario};
 use super::topology::{Shape, below};
-use super::world::World;
+use super::world::{Task, World};
 
 /// Sent in each time of peace.
 const IN_PEACE: usize = 60;
@@ -157,7 +157,21 @@ impl World {
         }
     }
 
-    fn queue_peace(&mut self, requests: usize) {
+    /// Requests whose answers go to topics.
+    fn topic_requests(&mut self, time: Duration, count: usize) {
+        for _ in 0..count {
+            let at = below(&mut self.queues.random, self.brokers.len());
+            let when = self.queues.random.up_to(time);
+            let task = QueueTask::AskForTopic {
+                at,
+                plan: Plan::to(Arc::from("work.ask")),
+                patience: Duration::from_millis(900),
+            };
+            self.after(when, task);
+        }
+    }
+
+    fn queue_peace(&mut self, (requests, topics): (usize, usize)) {
         if self.oracle.failure.is_some() {
             return;
         }
@@ -165,14 +179,18 @@ impl World {
         self.produce_over(Duration::from_secs(2), IN_PEACE, false);
         self.requests(Duration::from_secs(2), requests, true);
         self.wander(Duration::from_secs(3), 3);
+        self.topic_requests(Duration::from_secs(2), topics);
         self.run(Duration::from_secs(8));
         self.drain();
         if self.oracle.failure.is_none() {
             self.check_requests(from);
         }
         for request in from..self.queues.requests.len() {
-            let consumer = self.queues.requests[request].consumer;
-            self.consumer_goes(consumer);
+            let request = &self.queues.requests[request];
+            let (consumer, is_queue) = (request.consumer, request.topic.is_none());
+            if is_queue {
+                self.consumer_goes(consumer);
+            }
         }
     }
 
@@ -192,7 +210,7 @@ impl World {
 
     /// A run with queues.
     pub fn queue_run(&mut self, has_replies: bool) {
-        let requests = if has_replies { 24 } else { 4 };
+        let asked = if has_replies { (24, 8) } else { (4, 0) };
         self.queues.is_on = true;
         self.queues.shift = below(&mut self.queues.random, self.brokers.len());
         for at in 0..self.brokers.len() {
@@ -200,9 +218,14 @@ impl World {
             self.queue_clients(at);
         }
         self.after(Duration::from_millis(500), QueueTask::Check);
+        if has_replies {
+            let (at, filter, stay) = (self.queues.shift, ">", None);
+            let monitor = Task::Come { at, filter, stay };
+            self.clock.after(Duration::from_millis(500), monitor);
+        }
         self.run(Duration::from_secs(1));
         self.settle();
-        self.queue_peace(requests);
+        self.queue_peace(asked);
         let time = Duration::from_secs(10);
         for _ in 0..FAULTS + below(&mut self.fault_random, 4) {
             let fault = self.any_fault();
@@ -211,12 +234,12 @@ impl World {
             self.plan(fault, start, stay);
         }
         self.produce_over(time, IN_TROUBLE, true);
-        self.requests(time, requests, false);
+        self.requests(time, asked.0, false);
         self.wander(time, 8);
         self.run(time * 2 + Duration::from_secs(1));
         self.settle();
         self.drain();
-        self.queue_peace(requests);
+        self.queue_peace(asked);
         self.quiet();
     }
 

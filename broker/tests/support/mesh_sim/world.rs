@@ -86,6 +86,8 @@ pub enum Sabotage {
     Resplit,
     /// R12: what was learned of reply queues is not used.
     Learned,
+    /// R12: what was learned of a topic counts only where nobody else wants it.
+    Addition,
     /// R16: who refused a message is forgotten.
     Refusals,
     /// R17: a receiver takes what it has already once more.
@@ -375,7 +377,8 @@ impl World {
         }
     }
 
-    fn come(&mut self, at: usize, filter: &'static str, stay: Option<Duration>) {
+    /// A subscriber comes, and goes after a while.
+    pub fn come(&mut self, at: usize, filter: &'static str, stay: Option<Duration>) {
         if self.brokers[at].is_none() {
             return;
         }
