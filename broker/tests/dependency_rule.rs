@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Modules that only decide: files, or folders with all that is in them.
-const PURE: [&str; 24] = [
+const PURE: [&str; 25] = [
     "model",
     "selector",
     "routing",
@@ -13,6 +13,7 @@ const PURE: [&str; 24] = [
     "wire",
     "queue/state.rs",
     "queue/dispatch.rs",
+    "queue/groups.rs",
     "queue/remote.rs",
     "queue/types.rs",
     "config/file.rs",
