@@ -4,6 +4,7 @@ mod subscribing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::outbound::Outbound;
 use super::subscriber::{AckMode, Subscriber};
@@ -342,5 +343,8 @@ impl Sink for ConnectionSink {
 
     fn close(&mut self) {
         self.is_closing = true;
+        if let Some(connection) = &self.connection {
+            connection.is_leaving.store(true, Ordering::Release);
+        }
     }
 }
