@@ -13,6 +13,7 @@ const PURE: [&str; 25] = [
     "wire",
     "queue/state.rs",
     "queue/dispatch.rs",
+    "queue/groups.rs",
     "queue/remote.rs",
     "queue/types.rs",
     "config/file.rs",

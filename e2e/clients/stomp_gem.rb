@@ -144,6 +144,26 @@ end
     connection.disconnect
   end
 
+  check(version, 'durable subscription') do
+    who = { 'client-id' => "gem-#{version}" }
+    topic = "/topic/mcollective.gem.durable.#{version.tr('.', '_')}"
+    durable = { 'activemq.subscriptionName' => 'd' }
+    first = connect(version, who)
+    subscribe(first, version, topic, durable)
+    first.disconnect('receipt' => 'bye')
+    sender = connect(version)
+    sender.publish(topic, 'while away', 'receipt' => 'taken')
+    expect('RECEIPT', sender.receive.command, 'taken without a consumer')
+    sender.disconnect
+    again = connect(version, who)
+    subscribe(again, version, topic, durable)
+    expect('while away', message(again).body, 'what waited')
+    named = version == '1.0' ? durable : durable.merge('id' => 'one')
+    again.unsubscribe(topic, named.merge('receipt' => 'deleted'))
+    expect('RECEIPT', again.receive.command, 'answer to UNSUBSCRIBE')
+    again.disconnect
+  end
+
   next if version == '1.0'
 
   check(version, 'nack') do

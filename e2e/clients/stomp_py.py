@@ -43,7 +43,7 @@ class Listener(stomp.ConnectionListener):
 class Client:
     """One connection of one version."""
 
-    def __init__(self, version, tls=False, **options):
+    def __init__(self, version, tls=False, client_id=None, **options):
         kind = {
             "1.0": stomp.StompConnection10,
             "1.1": stomp.StompConnection11,
@@ -58,15 +58,17 @@ class Client:
             )
         self.listener = Listener()
         self.connection.set_listener("test", self.listener)
-        self.connection.connect(USER, PASSWORD, wait=True)
+        headers = {"client-id": client_id} if client_id else {}
+        self.connection.connect(USER, PASSWORD, wait=True, headers=headers)
 
     def frame(self, command):
         seen, headers, body = self.listener.frames.get(timeout=WAIT)
         assert seen == command, f"expected {command}, got {seen} {headers} {body}"
         return headers, body
 
-    def subscribe(self, destination, ack="auto"):
-        self.connection.subscribe(destination, id="one", ack=ack, receipt="subscribed")
+    def subscribe(self, destination, ack="auto", **headers):
+        headers["receipt"] = "subscribed"
+        self.connection.subscribe(destination, id="one", ack=ack, headers=headers)
         headers, _ = self.frame("RECEIPT")
         assert headers["receipt-id"] == "subscribed", headers
 
@@ -162,6 +164,28 @@ def denied(version):
     client.leave()
 
 
+def durable(version):
+    who = f"py-{version}"
+    destination = f"/topic/mcollective.py.durable.{version.replace('.', '_')}"
+    name_header = {"activemq.subscriptionName": "d"}
+    first = Client(version, client_id=who)
+    first.subscribe(destination, **name_header)
+    first.leave()
+    sender = Client(version)
+    sender.send(destination, "while away", headers={"receipt": "taken"})
+    sender.frame("RECEIPT")
+    sender.leave()
+    again = Client(version, client_id=who)
+    again.subscribe(destination, "client-individual", **name_header)
+    headers, body = again.frame("MESSAGE")
+    assert body == "while away", body
+    again.acknowledge(headers)
+    again.connection.unsubscribe(id="one", headers=name_header | {"receipt": "deleted"})
+    headers, _ = again.frame("RECEIPT")
+    assert headers["receipt-id"] == "deleted", headers
+    again.leave()
+
+
 def over_tls(version):
     client = Client(version, tls=True)
     client.send(name(version, "receipt"), "x", headers={"receipt": "over tls"})
@@ -202,6 +226,7 @@ STEPS = {
     "transaction": transaction,
     "denied destination": denied,
     "TLS": over_tls,
+    "durable subscription": durable,
 }
 STEPS_FROM_1_1 = {"nack": nack, "heart-beat": heart_beat}
 

@@ -1,7 +1,7 @@
 //! The open client connections: who, since when, and how to end them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ pub struct Connection {
     pub identity: Mutex<Arc<Identity>>,
     /// Fingerprint of the credential it logged in with, to end it when that is withdrawn.
     pub verifier: Option<u64>,
+    /// It has said its last word: its client id is free in a moment.
+    pub is_leaving: AtomicBool,
     /// Its subscriptions with their prefetch, for new rules and reports.
     pub subscriptions: Mutex<Vec<(Arc<Subscriber>, u32)>>,
 }
@@ -137,6 +139,15 @@ impl Connections {
             .values()
             .filter(|connection| *connection.identity().user == *user)
             .count()
+    }
+
+    /// True while a connection with that client id has said its last word and is not gone yet.
+    #[must_use]
+    pub fn is_leaving(&self, client_id: &str) -> bool {
+        self.lock().values().any(|connection| {
+            connection.client_id.as_deref() == Some(client_id)
+                && connection.is_leaving.load(Ordering::Acquire)
+        })
     }
 
     /// All, by number.

@@ -151,8 +151,13 @@ impl Broker {
         name: &str,
         work: &mut Work,
     ) -> Result<Route, PublishError> {
-        if !self.may(identity, Verb::Write, kind, name) {
-            return Ok(Route::Denied);
+        match self.check_publish(identity, kind, name) {
+            Ok(()) => {}
+            Err(Verb::Admin) => {
+                self.metrics.denied.with_label_values(&["admin"]).inc();
+                return Err(PublishError::Denied(Verb::Admin));
+            }
+            Err(_) => return Ok(Route::Denied),
         }
         if kind.is_temporary() {
             return self.temporary_route(kind, name);
@@ -160,15 +165,26 @@ impl Broker {
         if kind == Kind::Topic {
             return Ok(Route::Topic(self.topic_route(name)));
         }
-        let destination = Destination::new(kind, name);
-        let exists = self.queues.find(&destination).is_some() || self.is_known_elsewhere(name);
-        if !exists && !self.may(identity, Verb::Admin, kind, name) {
-            self.metrics.denied.with_label_values(&["admin"]).inc();
-            return Err(PublishError::Denied(Verb::Admin));
-        }
-        self.queue(&destination, work)
+        self.queue(&Destination::new(kind, name), work)
             .map(Route::Queue)
             .ok_or(PublishError::TooManyDestinations)
+    }
+
+    /// May that user write there, and make the queue if there is none?
+    ///
+    /// # Errors
+    /// The right that is missing.
+    pub fn check_publish(&self, identity: &Identity, kind: Kind, name: &str) -> Result<(), Verb> {
+        if !self.may(identity, Verb::Write, kind, name) {
+            return Err(Verb::Write);
+        }
+        let makes_queue = kind == Kind::Queue
+            && self.queues.find(&Destination::new(kind, name)).is_none()
+            && !self.is_known_elsewhere(name);
+        if makes_queue && !self.may(identity, Verb::Admin, kind, name) {
+            return Err(Verb::Admin);
+        }
+        Ok(())
     }
 
     fn temporary_route(&self, kind: Kind, name: &str) -> Result<Route, PublishError> {

@@ -27,7 +27,9 @@ impl Broker {
             bytes += numbers.bytes;
             self.rates.note(&cell.destination, numbers.counters, now_ns);
             let idle_after_ns = policies.queue(&cell.destination.name).idle_after_ns;
-            if !cell.destination.kind.is_temporary()
+            // One without an owner holds what goes to the home of another broker's client.
+            let own = &cell.destination;
+            if self.temporaries.owner(own.kind, &own.name).is_none()
                 && self
                     .queues
                     .remove_if_idle(&cell, now_ns.saturating_sub(idle_after_ns))

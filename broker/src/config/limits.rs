@@ -29,6 +29,8 @@ pub struct Limits {
     pub id_length: usize,
     /// Queues.
     pub destinations: usize,
+    /// Temporary destinations of one connection.
+    pub temporary_destinations: usize,
     /// Durable subscriptions.
     pub durable_subscriptions: usize,
     /// Durable subscriptions of one user; 0 = off.
@@ -173,6 +175,7 @@ impl Limits {
             destination_length: count(limits.destination_length, 1024),
             id_length: count(limits.id_length, 1024),
             destinations: count(limits.destinations, 100_000),
+            temporary_destinations: count(limits.temporary_destinations, 1024),
             durable_subscriptions: count(limits.durable_subscriptions, 1000),
             durable_subscriptions_per_user: count(limits.durable_subscriptions_per_user, 0),
             durable_messages: count(file.topic.durable_max_messages, 0),

@@ -30,7 +30,7 @@ const PRE_AUTH_FRAME: usize = 16 << 10;
 /// How long the last words may take to be written.
 const LINGER: Duration = Duration::from_secs(2);
 /// How often a full queue is tried again.
-const RETRY: Duration = Duration::from_millis(5);
+pub(super) const RETRY: Duration = Duration::from_millis(5);
 /// How long a producer that has unacknowledged messages itself waits for a full queue: its
 /// acknowledgements stand behind the message it waits with.
 const OWN_DEADLOCK: Duration = Duration::from_secs(1);

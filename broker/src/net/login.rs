@@ -1,10 +1,13 @@
 //! A login: verified, counted, and answered.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Client, Shared, frame_limits};
+use super::connection::{Client, RETRY, Shared, frame_limits};
 use crate::broker::Broker;
 use crate::broker::connections::{Connection, OpenGuard};
 use crate::broker::matching::MatchCache;
@@ -14,6 +17,10 @@ use crate::security::Identity;
 use crate::security::authn::LoginError;
 use crate::security::certificate;
 use crate::wire::stomp::session::Login;
+
+/// How long a login waits for a connection with its client id to end that has said so: longer than
+/// the last words of one may take.
+const LEAVING: Duration = Duration::from_secs(3);
 
 /// Verifies a login and tells the session what came of it.
 pub(super) async fn verify(
@@ -72,9 +79,21 @@ pub(super) async fn verify(
     let (Ok(verifier), Some(identity)) = (outcome, identity) else {
         return;
     };
+    wait_for_client_id(broker, login.client_id.as_deref()).await;
     admit(broker, client, login, identity, verifier, address, cancel);
     if client.session.is_open() {
         guard.logged_in();
+    }
+}
+
+/// A client that has the receipt of its DISCONNECT may come back before its old connection is gone.
+async fn wait_for_client_id(broker: &Broker, client_id: Option<&str>) {
+    let Some(client_id) = client_id else {
+        return;
+    };
+    let deadline = Instant::now() + LEAVING;
+    while broker.connections.is_leaving(client_id) && Instant::now() < deadline {
+        tokio::time::sleep(RETRY).await;
     }
 }
 
@@ -98,6 +117,7 @@ pub(super) fn admit(
         cancel: cancel.clone(),
         identity: std::sync::Mutex::new(identity.clone()),
         verifier: Some(verifier),
+        is_leaving: AtomicBool::new(false),
         subscriptions: std::sync::Mutex::default(),
     });
     if !broker.connections.add(connection.clone()) {

@@ -4,6 +4,7 @@ mod subscribing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::outbound::Outbound;
 use super::subscriber::{AckMode, Subscriber};
@@ -52,6 +53,8 @@ pub struct ConnectionSink {
     subscribers: HashMap<u32, Vec<Arc<Subscriber>>>,
     transactions: HashMap<String, Vec<HeldAnswer>>,
     own_names: Box<str>,
+    /// Temporary destinations that it has made; they stay until it leaves.
+    temporaries: usize,
 }
 
 impl ConnectionSink {
@@ -72,6 +75,7 @@ impl ConnectionSink {
             subscribers: HashMap::new(),
             transactions: HashMap::new(),
             own_names,
+            temporaries: 0,
         }
     }
 
@@ -101,6 +105,8 @@ impl ConnectionSink {
             match outcome {
                 crate::queue::Enqueued::Accepted { .. } => self.broker.metrics.messages_in.inc(),
                 crate::queue::Enqueued::Full => self.held.push((cell, message)),
+                // The client that it was meant for is gone.
+                crate::queue::Enqueued::Gone if cell.destination.kind.is_temporary() => {}
                 crate::queue::Enqueued::Gone => {
                     self.broker
                         .enqueue_kept(&cell.destination, &message, &mut self.work);
@@ -123,8 +129,11 @@ impl ConnectionSink {
         }
         let id = self.outbound.connection;
         for (kind, name) in self.broker.temporaries.remove_owner(id) {
-            if kind == Kind::TempQueue {
-                self.broker.queues.remove(&Destination::new(kind, &name));
+            if kind == Kind::TempQueue
+                && let Some(cell) = self.broker.queues.remove(&Destination::new(kind, &name))
+            {
+                // Routes that others have cached keep the cell, but not its messages.
+                cell.discard();
             }
             self.broker.bump_generation();
         }
@@ -192,40 +201,52 @@ impl Sink for ConnectionSink {
         self.pending_login = Some(login);
     }
 
-    fn temporary(&mut self, kind: Kind, private: &str) -> String {
+    fn temporary(&mut self, kind: Kind, private: &str) -> Result<String, Refusal> {
         let name = format!("{}{private}", self.own_names);
-        let may_make = || {
-            self.publisher.as_ref().is_some_and(|publisher| {
-                self.broker
-                    .may(&publisher.identity, Verb::Admin, kind, &name)
-            })
-        };
-        if self.broker.temporaries.owner(kind, &name).is_none() && may_make() {
-            self.broker
-                .temporaries
-                .add(kind, &name, self.outbound.connection);
-            if kind == Kind::TempQueue {
-                self.broker
-                    .queue(&Destination::new(kind, &name), &mut self.work);
-            }
+        if self.broker.temporaries.owner(kind, &name).is_some() {
+            return Ok(name);
         }
-        name
+        let may_make = self.publisher.as_ref().is_some_and(|publisher| {
+            self.broker
+                .may(&publisher.identity, Verb::Admin, kind, &name)
+        });
+        if !may_make {
+            self.broker
+                .metrics
+                .denied
+                .with_label_values(&["admin"])
+                .inc();
+            return Err(self.not_authorized(Verb::Admin, kind, &name));
+        }
+        if self.temporaries >= self.broker.config().limits.temporary_destinations {
+            return Err(Refusal::TooManyTemporaries);
+        }
+        if kind == Kind::TempQueue {
+            self.broker
+                .queue(&Destination::new(kind, &name), &mut self.work)
+                .ok_or(Refusal::TooManyDestinations)?;
+        }
+        self.broker
+            .temporaries
+            .add(kind, &name, self.outbound.connection);
+        self.temporaries += 1;
+        Ok(name)
     }
 
     fn check_publish(&mut self, kind: Kind, name: &str) -> Result<(), Refusal> {
-        let allowed = self.publisher.as_ref().is_some_and(|publisher| {
-            self.broker
-                .may(&publisher.identity, Verb::Write, kind, name)
-        });
-        if allowed {
-            return Ok(());
-        }
-        self.broker
-            .metrics
-            .denied
-            .with_label_values(&["write"])
-            .inc();
-        Err(self.not_authorized(Verb::Write, kind, name))
+        let Some(publisher) = &self.publisher else {
+            return Err(self.not_authorized(Verb::Write, kind, name));
+        };
+        let checked = self.broker.check_publish(&publisher.identity, kind, name);
+        checked.map_err(|verb| {
+            let label = if verb == Verb::Admin {
+                "admin"
+            } else {
+                "write"
+            };
+            self.broker.metrics.denied.with_label_values(&[label]).inc();
+            self.not_authorized(verb, kind, name)
+        })
     }
 
     fn publish(&mut self, view: &MessageView<'_>) -> Result<(), Refusal> {
@@ -334,5 +355,8 @@ impl Sink for ConnectionSink {
 
     fn close(&mut self) {
         self.is_closing = true;
+        if let Some(connection) = &self.connection {
+            connection.is_leaving.store(true, Ordering::Release);
+        }
     }
 }

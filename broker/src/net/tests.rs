@@ -2,7 +2,9 @@
 //! broker between them.
 
 mod durable;
+mod expiry;
 mod queues;
+mod rights;
 mod topics;
 
 use std::sync::Arc;

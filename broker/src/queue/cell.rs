@@ -7,6 +7,7 @@ use super::handover::Arrival;
 use super::state::{
     Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, Queue, QueueCounters, QueueLimits,
 };
+use crate::clock;
 use crate::model::{Destination, Message};
 use crate::net::outbound::{AutoAck, Outbound};
 use crate::net::subscriber::Subscriber;
@@ -277,22 +278,45 @@ impl QueueCell {
         {
             work.waiting.push(self.clone());
         }
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Deliver {
-                    consumer,
-                    seq,
-                    message,
-                } => {
-                    if let Some(subscriber) = targets.get(&consumer) {
-                        // A closed connection is unsubscribed soon, which brings the message back.
-                        subscriber.deliver_queue(&message, self, seq);
-                        work.touch(&subscriber.outbound);
-                    }
+        // What expires on its way to a consumer makes room for the next, hence a second round.
+        let mut round = std::mem::take(effects);
+        loop {
+            for effect in round.drain(..) {
+                self.perform_one(effect, queue, targets, effects, work);
+            }
+            if effects.is_empty() {
+                break;
+            }
+            std::mem::swap(&mut round, effects);
+        }
+        // The memory is kept for the next command.
+        *effects = round;
+    }
+
+    fn perform_one(
+        self: &Arc<Self>,
+        effect: Effect,
+        queue: &mut Queue,
+        targets: &HashMap<ConsumerId, Arc<Subscriber>>,
+        effects: &mut Vec<Effect>,
+        work: &mut Work,
+    ) {
+        match effect {
+            Effect::Deliver {
+                consumer,
+                seq,
+                message,
+            } => {
+                if message.expires_ms != 0 && message.is_expired(clock::wall_ms()) {
+                    queue.expire_held(consumer, seq, effects);
+                } else if let Some(subscriber) = targets.get(&consumer) {
+                    // A closed connection is unsubscribed soon, which brings the message back.
+                    subscriber.deliver_queue(&message, self, seq);
+                    work.touch(&subscriber.outbound);
                 }
-                Effect::Dead { message, reason } => {
-                    work.dead.push((self.destination.clone(), message, reason));
-                }
+            }
+            Effect::Dead { message, reason } => {
+                work.dead.push((self.destination.clone(), message, reason));
             }
         }
     }

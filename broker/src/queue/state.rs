@@ -282,13 +282,25 @@ impl Queue {
 
     /// The consumer refuses the message for good: a dead letter. False when it does not hold it.
     pub fn reject(&mut self, id: ConsumerId, seq: u64, effects: &mut Vec<Effect>) -> bool {
+        self.bury_held(id, seq, DeadReason::Poison, effects)
+    }
+
+    /// The time of the message was over before its consumer got it. False when it does not hold it.
+    pub fn expire_held(&mut self, id: ConsumerId, seq: u64, effects: &mut Vec<Effect>) -> bool {
+        self.bury_held(id, seq, DeadReason::Expired, effects)
+    }
+
+    fn bury_held(
+        &mut self,
+        id: ConsumerId,
+        seq: u64,
+        reason: DeadReason,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
         let is_held = self.take_from(id, seq);
         if is_held {
             if let Some(message) = self.remove(seq) {
-                effects.push(Effect::Dead {
-                    message,
-                    reason: DeadReason::Poison,
-                });
+                effects.push(Effect::Dead { message, reason });
             }
             self.refresh(id, effects);
         }

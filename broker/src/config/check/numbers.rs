@@ -58,6 +58,11 @@ fn counts(file: &BrokerFile) -> Vec<(String, Option<u64>, RangeInclusive<u64>)> 
         ("limits.id_length", limits.id_length, 1..=65_535),
         ("limits.destinations", limits.destinations, any.clone()),
         (
+            "limits.temporary_destinations",
+            limits.temporary_destinations,
+            any.clone(),
+        ),
+        (
             "limits.durable_subscriptions",
             limits.durable_subscriptions,
             0..=u64::from(u32::MAX),

@@ -128,6 +128,8 @@ section! {
         id_length: u32,
         /// Queues.
         destinations: u32,
+        /// Temporary destinations of one connection.
+        temporary_destinations: u32,
         /// Durable subscriptions.
         durable_subscriptions: u32,
         /// Durable subscriptions of one user; 0 = off.

@@ -154,6 +154,23 @@ fn one_consumer_at_a_time_and_one_connection_of_a_client_id() {
 }
 
 #[test]
+fn a_client_id_is_known_to_become_free_from_the_disconnect_on() {
+    let broker = broker_with("");
+    let mut peer = Peer::connect(&broker, "alice", "c");
+    peer.subscribe(DURABLE);
+    assert!(!broker.connections.is_leaving("c"));
+    peer.say("DISCONNECT\nreceipt:r\n\n\0");
+    assert!(
+        broker.connections.is_leaving("c"),
+        "before the receipt is out"
+    );
+    assert!(peer.heard().contains("receipt-id:r"));
+    peer.leave();
+    assert!(!broker.connections.is_leaving("c"));
+    assert_eq!(found(&broker, DURABLE), Vec::<String>::new());
+}
+
+#[test]
 fn another_user_does_not_get_it_by_taking_the_client_id() {
     let broker = broker_with("");
     left_behind(&broker, DURABLE);

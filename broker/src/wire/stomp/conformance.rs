@@ -27,6 +27,8 @@ struct Recorder {
     is_closed: bool,
     /// What the next request is answered with.
     refusal: Option<Refusal>,
+    /// The same for messages only.
+    publish_refusal: Option<Refusal>,
 }
 
 impl Recorder {
@@ -46,10 +48,9 @@ impl Sink for Recorder {
         self.login = Some(login);
     }
 
-    fn temporary(&mut self, kind: Kind, private: &str) -> String {
-        self.events
-            .push(format!("temporary {}{private}", kind.scheme()));
-        format!("ID:t-1:{private}")
+    fn temporary(&mut self, kind: Kind, private: &str) -> Result<String, Refusal> {
+        self.note(format!("temporary {}{private}", kind.scheme()))?;
+        Ok(format!("ID:t-1:{private}"))
     }
 
     fn check_publish(&mut self, kind: Kind, name: &str) -> Result<(), Refusal> {
@@ -57,6 +58,9 @@ impl Sink for Recorder {
     }
 
     fn publish(&mut self, view: &MessageView<'_>) -> Result<(), Refusal> {
+        if let Some(refusal) = self.publish_refusal.take() {
+            return Err(refusal);
+        }
         self.note(format!("publish {}{}", view.kind.scheme(), view.name))?;
         self.published.push(Message::from_view(view));
         Ok(())

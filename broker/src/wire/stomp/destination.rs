@@ -23,7 +23,7 @@ impl Session {
             let name = if is_remote(destination) {
                 rest.to_owned()
             } else {
-                sink.temporary(kind, rest)
+                sink.temporary(kind, rest)?
             };
             return Ok(vec![(kind, name)]);
         }

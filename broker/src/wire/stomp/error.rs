@@ -188,6 +188,9 @@ pub enum Refusal {
     /// As many destinations as are allowed exist.
     #[error("too many destinations")]
     TooManyDestinations,
+    /// A connection made as many temporary destinations as it may.
+    #[error("too many temporary destinations on this connection")]
+    TooManyTemporaries,
     /// A temporary destination that is gone, or of another connection.
     #[error("Cannot use {0}: it does not exist or belongs to another connection")]
     NoSuchTemporary(String),

@@ -65,7 +65,7 @@ impl Session {
             None => None,
             Some(text) => match self.reply_to(text) {
                 Some((kind, name)) if kind.is_temporary() && !is_remote(text) => {
-                    own_name = sink.temporary(kind, name);
+                    own_name = sink.temporary(kind, name)?;
                     Some(ReplyTo::Destination(kind, &own_name))
                 }
                 Some((kind, name)) => Some(ReplyTo::Destination(kind, name)),

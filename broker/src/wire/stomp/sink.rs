@@ -83,7 +83,10 @@ pub trait Sink {
     fn login(&mut self, login: Login);
     /// The network's name of a temporary destination that this connection calls `private`; made
     /// when it does not exist yet.
-    fn temporary(&mut self, kind: Kind, private: &str) -> String;
+    ///
+    /// # Errors
+    /// The connection has as many as are allowed.
+    fn temporary(&mut self, kind: Kind, private: &str) -> Result<String, Refusal>;
     /// May this user write there? Asked for composites and in transactions, before the first part
     /// is published or held back.
     ///

@@ -72,6 +72,14 @@ impl Session {
         sink: &mut impl Sink,
     ) -> Result<(), Failure> {
         let id = self.transaction_id(frame, "COMMIT")?;
+        let Some(transaction) = self.transactions.get(&id) else {
+            return Err(Refusal::InvalidTransaction(id).into());
+        };
+        // A right may be gone since the SEND: then nothing of the transaction happens.
+        if let Err(refusal) = check_sends(&transaction.sends, sink) {
+            self.forget(&id, false, sink);
+            return Err(refusal.into());
+        }
         let Some(transaction) = self.forget(&id, true, sink) else {
             return Err(Refusal::InvalidTransaction(id).into());
         };
@@ -123,4 +131,16 @@ impl Session {
             Some(id) => Ok(id),
         }
     }
+}
+
+fn check_sends(sends: &[Message], sink: &mut impl Sink) -> Result<(), Refusal> {
+    let mut last = None;
+    for view in sends.iter().filter_map(Message::view) {
+        let destination = (view.kind, view.name.to_owned());
+        if last.as_ref() != Some(&destination) {
+            sink.check_publish(view.kind, view.name)?;
+            last = Some(destination);
+        }
+    }
+    Ok(())
 }

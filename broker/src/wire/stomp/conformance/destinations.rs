@@ -164,3 +164,20 @@ fn a_temporary_destination_is_shown_to_its_owner_by_his_name() {
         "{other}"
     );
 }
+
+#[test]
+fn one_temporary_destination_too_many_is_refused_wherever_it_stands() {
+    for frame in [
+        "SEND\ndestination:/temp-queue/x\nreceipt:r\n\n\0",
+        "SEND\ndestination:/queue/a\nreply-to:/temp-queue/x\nreceipt:r\n\n\0",
+        "SUBSCRIBE\nid:1\ndestination:/temp-topic/x\nreceipt:r\n\n\0",
+    ] {
+        let mut wire = Wire::open("1.2");
+        wire.sink.refusal = Some(super::Refusal::TooManyTemporaries);
+        let said = wire.ask(frame);
+        assert!(said.contains("too many temporary destinations"), "{said}");
+        assert!(said.contains("receipt-id:r\n"), "{said}");
+        assert!(wire.events().is_empty(), "{frame}");
+        assert_eq!(wire.ask("SEND\ndestination:/queue/a\n\n\0"), "");
+    }
+}

@@ -22,7 +22,13 @@ fn sends_become_visible_at_commit_in_their_order() {
     );
     assert_eq!(
         wire.events(),
-        ["commit t", "publish queue://a", "publish topic://b"]
+        [
+            "check queue://a",
+            "check topic://b",
+            "commit t",
+            "publish queue://a",
+            "publish topic://b"
+        ]
     );
     let first = wire.sink.published[0].view().expect("an envelope");
     assert_eq!(
@@ -126,7 +132,7 @@ fn a_full_queue_at_commit_is_told_and_the_rest_still_goes() {
     wire.feed("BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\n\0");
     wire.feed("SEND\ndestination:/queue/b\ntransaction:t\n\n\0");
     wire.events();
-    wire.sink.refusal = Some(super::Refusal::Full {
+    wire.sink.publish_refusal = Some(super::Refusal::Full {
         destination: "queue://a".into(),
     });
     let said = wire.ask("COMMIT\ntransaction:t\nreceipt:r\n\n\0");
@@ -134,5 +140,32 @@ fn a_full_queue_at_commit_is_told_and_the_rest_still_goes() {
         said.starts_with("ERROR\n") && said.contains("receipt-id:r\n"),
         "{said}"
     );
-    assert_eq!(wire.events(), ["commit t", "publish queue://b"]);
+    assert_eq!(
+        wire.events(),
+        [
+            "check queue://a",
+            "check queue://b",
+            "commit t",
+            "publish queue://b"
+        ]
+    );
+}
+
+#[test]
+fn a_right_that_is_gone_at_commit_rolls_everything_back() {
+    let mut wire = Wire::open("1.2");
+    wire.feed("BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\n\0");
+    wire.feed("SEND\ndestination:/queue/a\ntransaction:t\n\n\0ACK\nid:4\ntransaction:t\n\n\0");
+    wire.events();
+    wire.sink.refusal = Some(super::Refusal::NotAuthorized {
+        user: "u".into(),
+        verb: "write to",
+        destination: "queue://a".into(),
+    });
+    let said = wire.ask("COMMIT\ntransaction:t\nreceipt:r\n\n\0");
+    assert!(said.contains("receipt-id:r\n"), "{said}");
+    assert_eq!(wire.events(), ["abort t"]);
+    assert_eq!(wire.session.transaction_bytes, 0);
+    let said = wire.ask("COMMIT\ntransaction:t\n\n\0");
+    assert!(said.contains("Invalid transaction id"), "{said}");
 }

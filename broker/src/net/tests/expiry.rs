@@ -1,0 +1,89 @@
+//! Messages whose time is over while they wait.
+
+use super::{Peer, broker_with};
+use crate::clock;
+
+/// Milliseconds that a message of these tests lives.
+const LIFE_MS: i64 = 20;
+
+fn expires() -> (i64, String) {
+    let at = clock::wall_ms() + LIFE_MS;
+    (at, format!("persistent:true\nexpires:{at}\n"))
+}
+
+fn wait_until(wall_ms: i64) {
+    while clock::wall_ms() < wall_ms {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_consumer_that_comes_too_late_gets_the_next_one_and_the_first_is_a_dead_letter() {
+    let broker = broker_with("");
+    let mut bob = Peer::connect(&broker, "bob", "p");
+    let (at, headers) = expires();
+    bob.send_with("/queue/q", &headers, "a");
+    bob.send("/queue/q", "b");
+    wait_until(at);
+    let mut peer = Peer::connect(&broker, "alice", "c");
+    peer.subscribe("destination:/queue/q\nack:client\nactivemq.prefetchSize:1");
+    assert_eq!(peer.bodies(), ["b"], "no sweep came between");
+    bob.subscribe("destination:/queue/ActiveMQ.DLQ");
+    assert_eq!(bob.bodies(), ["a"]);
+    let counter = &broker.metrics.dead_letters;
+    assert_eq!(counter.with_label_values(&["expired"]).get(), 1);
+}
+
+#[test]
+fn what_waited_for_room_in_a_window_is_looked_at_again() {
+    for destination in ["/queue/q", "/topic/t"] {
+        let broker = broker_with("");
+        let mut peer = Peer::connect(&broker, "alice", "c");
+        peer.subscribe(&format!(
+            "destination:{destination}\nack:client\nactivemq.prefetchSize:1"
+        ));
+        let mut bob = Peer::connect(&broker, "bob", "p");
+        bob.send(destination, "a");
+        let (at, headers) = expires();
+        for _ in 0..3 {
+            bob.send_with(destination, &headers, "late");
+        }
+        bob.send(destination, "b");
+        let first = peer.message();
+        wait_until(at);
+        let token = first.header("ack").expect("a token").to_owned();
+        peer.say(&format!("ACK\nid:{token}\n\n\0"));
+        assert_eq!(peer.bodies(), ["b"], "{destination}");
+    }
+}
+
+#[test]
+fn a_durable_subscriber_that_comes_too_late_does_not_get_it() {
+    let broker = broker_with("");
+    let durable = "destination:/topic/t\nactivemq.subscriptionName:d";
+    let mut peer = Peer::connect(&broker, "alice", "c");
+    peer.subscribe(durable);
+    peer.leave();
+    let mut bob = Peer::connect(&broker, "bob", "p");
+    let (at, headers) = expires();
+    bob.send_with("/topic/t", &headers, "a");
+    bob.send("/topic/t", "b");
+    wait_until(at);
+    let mut peer = Peer::connect(&broker, "alice", "c");
+    peer.subscribe(durable);
+    assert_eq!(peer.bodies(), ["b"]);
+}
+
+#[test]
+fn what_expires_inside_an_open_transaction_is_not_published() {
+    let broker = broker_with("");
+    let mut peer = Peer::connect(&broker, "alice", "c");
+    peer.subscribe("destination:/topic/t");
+    let (at, headers) = expires();
+    peer.say("BEGIN\ntransaction:x\n\n\0");
+    peer.send_with("/topic/t", &format!("transaction:x\n{headers}"), "a");
+    peer.send_with("/topic/t", "transaction:x\n", "b");
+    wait_until(at);
+    peer.say("COMMIT\ntransaction:x\n\n\0");
+    assert_eq!(peer.bodies(), ["b"]);
+}
