@@ -38,6 +38,12 @@ pub struct Metrics {
     pub queue_messages: IntGauge,
     /// Bytes that wait in queues.
     pub queue_bytes: IntGauge,
+    /// Durable subscriptions, by whether somebody consumes.
+    pub durable_subscriptions: IntGaugeVec,
+    /// Messages that wait for durable subscribers.
+    pub durable_messages: IntGauge,
+    /// Bytes that wait for durable subscribers.
+    pub durable_bytes: IntGauge,
     /// Messages moved to dead letters, by reason.
     pub dead_letters: IntCounterVec,
     /// Configuration in force.
@@ -262,6 +268,19 @@ impl Metrics {
             ),
             queue_messages: b.gauge("causeway_queue_messages", "Messages in queues."),
             queue_bytes: b.gauge("causeway_queue_bytes", "Bytes of messages in queues."),
+            durable_subscriptions: b.gauges(
+                "causeway_durable_subscriptions",
+                "Durable subscriptions.",
+                &["state"],
+            ),
+            durable_messages: b.gauge(
+                "causeway_durable_messages",
+                "Messages kept for durable subscribers.",
+            ),
+            durable_bytes: b.gauge(
+                "causeway_durable_bytes",
+                "Bytes of messages kept for durable subscribers.",
+            ),
             dead_letters: b.counters(
                 "causeway_dead_letters_total",
                 "Messages that left their queue for the dead letters.",

@@ -33,18 +33,18 @@
 #[path = "support/mesh_sim/mod.rs"]
 mod sim;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sim::scenario::{Run, SCENARIOS};
+use sim::queue_runs::QUEUE_SCENARIOS;
+use sim::scenario::{Run, SCENARIOS, Scenario};
+use sim::shrink::{Most, shrink};
 use sim::topology::Shape;
 use sim::world::Sabotage;
 
-/// Seeds of a usual run, always the same ones: about 3 fresh seeds in 10,000 still break I5 for a while
-/// after the last fault (`docs/mesh.md`), and a run that has nothing to do with it must not fail by
-/// chance. Fresh seeds run when `CAUSEWAY_SIM_SEEDS` says how many.
+/// Fresh seeds of a usual run; `CAUSEWAY_SIM_SEEDS` says another number.
 const USUAL: u64 = 200;
-const USUAL_BASE: u64 = 0x6611_a2dd_bcb7_8000;
 
 /// Runs that broke an invariant once.
 const KNOWN_BUGS: [&str; 2] = [
@@ -54,39 +54,76 @@ const KNOWN_BUGS: [&str; 2] = [
     "one-ring:6:0x6611a09d814b8968",
 ];
 
-/// Runs on two threads; gives the reports of those that failed.
-fn execute_all(runs: &[Run]) -> Vec<String> {
+/// Networks larger than those of fresh seeds.
+const LARGE: [&str; 6] = [
+    "tree:20:7",
+    "parallel:20:4",
+    "change-regular:20:3",
+    "full-tree:20:1",
+    "tree:50:7",
+    "regular:50:7",
+];
+
+/// What the kinds of runs are there for; each happens in the fixed runs.
+const SEEN: [&str; 10] = [
+    "costs tried",
+    "deny",
+    "expired",
+    "full ring drops",
+    "leave",
+    "link added",
+    "link removed",
+    "only path judged",
+    "parted",
+    "producer waits",
+];
+
+/// Runs on two threads; gives the reports of those that failed, made as small as they get, and what
+/// was seen.
+fn execute_all(runs: &[Run]) -> (Vec<String>, BTreeSet<&'static str>) {
     let next = AtomicU64::new(0);
     let work = || {
-        let mut reports = Vec::new();
+        let (mut reports, mut seen) = (Vec::new(), BTreeSet::new());
         while let Ok(at) = usize::try_from(next.fetch_add(1, Ordering::Relaxed))
             && let Some(run) = runs.get(at)
         {
             let world = run.execute();
-            reports.extend(run.report(&world));
+            seen.extend(world.watch.seen.keys());
+            if world.oracle.failure.is_some() {
+                let small = shrink(*run, None);
+                let report = small.report(&small.execute()).unwrap_or_default();
+                reports.push(format!("{run}: {report}"));
+            }
         }
-        reports
+        (reports, seen)
     };
     std::thread::scope(|scope| {
         let other = scope.spawn(work);
-        let mut reports = work();
-        reports.extend(other.join().expect("a run panicked"));
-        reports
+        let (mut reports, mut seen) = work();
+        let (more, others) = other.join().expect("a run panicked");
+        reports.extend(more);
+        seen.extend(others);
+        (reports, seen)
     })
 }
 
-fn fresh_run(seed: u64) -> Run {
-    let at = usize::try_from(seed % SCENARIOS.len() as u64).unwrap();
+fn fresh_run(scenarios: &[Scenario], seed: u64) -> Run {
+    // One kind of runs, for whoever looks for something.
+    let kind = std::env::var("CAUSEWAY_SIM_KIND").unwrap_or_default();
+    let kinds = scenarios.iter().filter(|one| one.name.starts_with(&kind));
+    let kinds: Vec<Scenario> = kinds.copied().collect();
+    let scenario = kinds[usize::try_from(seed % kinds.len() as u64).unwrap()];
     // Everybody with everybody is much more work for the same rules.
-    let most = if SCENARIOS[at].shape == Shape::Mesh {
-        2
-    } else {
-        4
+    let most = match (scenario.shape, (seed >> 16) % 16) {
+        (Shape::Mesh, _) => 2,
+        (_, 0) => 8,
+        _ => 4,
     };
     Run {
-        scenario: SCENARIOS[at],
+        scenario,
         brokers: 5 + usize::try_from((seed >> 8) % most).unwrap(),
         seed,
+        most: Most::default(),
     }
 }
 
@@ -94,49 +131,113 @@ fn fresh_run(seed: u64) -> Run {
 fn fixed_seeds_keep_all_invariants() {
     let mut runs: Vec<Run> = SCENARIOS
         .iter()
+        .chain(&QUEUE_SCENARIOS)
         .map(|scenario| Run {
             scenario: *scenario,
             brokers: 6,
             seed: 0xca05,
+            most: Most::default(),
         })
         .collect();
-    let known = KNOWN_BUGS.iter().map(|line| Run::parse(line));
-    runs.extend(known.map(|run| run.expect("a known run")));
-    let reports = execute_all(&runs);
+    let known = KNOWN_BUGS.iter().chain(&LARGE);
+    runs.extend(known.map(|line| Run::parse(line).expect("a known run")));
+    let (reports, seen) = execute_all(&runs);
     assert!(reports.is_empty(), "{}", reports.join("\n\n"));
+    let missing: Vec<&&str> = SEEN.iter().filter(|what| !seen.contains(**what)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}");
 }
 
-/// The invariant that breaks first when a rule is left out; `None` when nobody notices.
-fn noticed(sabotage: Sabotage, scenarios: &[&str]) -> Option<&'static str> {
-    (0..40).find_map(|seed| {
+/// The rules that are left out, where, and the invariant that is broken by it.
+const SABOTAGES: [(Sabotage, &[&str], &str); 10] = [
+    (Sabotage::Window, &ONE_LINK, "I1"),
+    (Sabotage::Mark, &ONE_LINK, "I1"),
+    (Sabotage::Resplit, &ONE_LINK, "I16"),
+    (Sabotage::Forget, &ONE_LINK, "I16"),
+    (Sabotage::TwoWay, &["halves"], "I4"),
+    (Sabotage::Barrier, &["ring", "mesh"], "I9"),
+    (Sabotage::Hops, &["mesh", "barbell"], "I6"),
+    (Sabotage::ReaderWaits, &["full-ring"], "I22"),
+    (Sabotage::Producers, &["full-ring", "full-tree"], "I17"),
+    (Sabotage::Limbo, &["only-chain", "only-tree"], "I30"),
+];
+const ONE_LINK: [&str; 4] = ["one-ring", "one-mesh", "one-countries", "one-regular"];
+
+/// The first seed at which something breaks when a rule is left out, and what.
+fn noticed(sabotage: Sabotage, scenarios: &[&str]) -> Option<(u64, &'static str)> {
+    (0..200).find_map(|seed| {
         let name = scenarios[usize::try_from(seed).unwrap() % scenarios.len()];
         let run = Run::parse(&format!("{name}:6:{seed}")).expect("a run");
         let world = run.execute_without(Some(sabotage));
-        world.oracle.failure.map(|failure| failure.invariant)
+        let failure = world.oracle.failure?;
+        Some((seed, failure.invariant))
     })
 }
 
 #[test]
 fn a_driver_that_leaves_a_rule_out_is_noticed() {
-    let one_link = ["one-ring", "one-mesh", "one-countries", "one-regular"];
-    assert_eq!(noticed(Sabotage::Window, &one_link), Some("I1"));
-    assert_eq!(noticed(Sabotage::Mark, &one_link), Some("I1"));
-    assert_eq!(noticed(Sabotage::Resplit, &one_link), Some("I16"));
+    for (sabotage, scenarios, invariant) in SABOTAGES {
+        let found = noticed(sabotage, scenarios);
+        println!("{sabotage:?}: {found:?}");
+        let found = found.map(|(_, invariant)| invariant);
+        assert_eq!(found, Some(invariant), "{sabotage:?}");
+    }
+}
+
+#[test]
+fn a_run_that_fails_is_made_smaller() {
+    let left_out = Some(Sabotage::Limbo);
+    let run = Run::parse("only-tree:8:1").expect("a run");
+    let small = shrink(run, left_out);
+    let failure = |run: &Run| run.execute_without(left_out).oracle.failure;
+    let (before, after) = (failure(&run), failure(&small));
+    assert_eq!(before.map(|one| one.invariant), Some("I30"));
+    assert_eq!(after.map(|one| one.invariant), Some("I30"));
+    assert!(
+        small.brokers < run.brokers && small.most.messages < 150,
+        "{small}"
+    );
+    let again = Run::parse(&small.to_string());
+    assert_eq!(again, Some(small));
+}
+
+#[test]
+fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
+    let queues: &[&str] = &["queue-ring", "queue-mesh", "queue-chain"];
+    let replies: &[&str] = &["reply-ring", "reply-mesh", "reply-chain"];
+    for (sabotage, scenarios, invariant) in [
+        (Sabotage::Learned, replies, "I10"),
+        (Sabotage::Refusals, queues, "I14"),
+        (Sabotage::Repeats, queues, "I12"),
+        (Sabotage::Gone, queues, "I13"),
+        (Sabotage::Sweep, queues, "I13"),
+    ] {
+        let found = noticed(sabotage, scenarios).map(|(_, invariant)| invariant);
+        assert_eq!(found, Some(invariant), "{sabotage:?}");
+    }
 }
 
 #[test]
 fn many_seeds_keep_all_invariants() {
-    let (count, base) = match std::env::var("CAUSEWAY_SIM_SEEDS") {
-        Err(_) => (USUAL, USUAL_BASE),
-        Ok(count) => {
-            let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-            let base = u64::try_from(clock.as_micros()).unwrap() << 12;
-            (count.parse().expect("a number of seeds"), base)
-        }
+    many(&SCENARIOS);
+}
+
+#[test]
+fn many_seeds_with_queues_keep_all_invariants() {
+    many(&QUEUE_SCENARIOS);
+}
+
+fn many(scenarios: &[Scenario]) {
+    let count = match std::env::var("CAUSEWAY_SIM_SEEDS") {
+        Err(_) => USUAL,
+        Ok(count) => count.parse().expect("a number of seeds"),
     };
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let base = u64::try_from(clock.as_micros()).unwrap() << 12;
     println!("{count} seeds from {base:#x}");
-    let runs: Vec<Run> = (0..count).map(|at| fresh_run(base + at * 257)).collect();
-    let reports = execute_all(&runs);
+    let runs: Vec<Run> = (0..count)
+        .map(|at| fresh_run(scenarios, base + at * 257))
+        .collect();
+    let (reports, _) = execute_all(&runs);
     let first = reports.first().cloned().unwrap_or_default();
     for report in &reports {
         let mut lines = report.lines();
@@ -162,7 +263,10 @@ fn replay() {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in 0..10 {
-        let (one, other) = (fresh_run(seed).execute(), fresh_run(seed).execute());
-        assert!(one.oracle.trace == other.oracle.trace, "seed {seed}");
+        for scenarios in [&SCENARIOS[..], &QUEUE_SCENARIOS] {
+            let run = fresh_run(scenarios, seed);
+            let (one, other) = (run.execute(), run.execute());
+            assert!(one.oracle.trace == other.oracle.trace, "{run}");
+        }
     }
 }

@@ -61,7 +61,15 @@ impl Client {
     /// # Errors
     /// No connection, or the broker's ERROR.
     pub fn connect(port: u16, user: &str, password: &str) -> Result<Self> {
-        Self::open(port)?.log_in(user, password)
+        Self::open(port)?.log_in(user, password, &[])
+    }
+
+    /// The same with a client id.
+    ///
+    /// # Errors
+    /// No connection, or the broker's ERROR.
+    pub fn connect_as(port: u16, user: &str, password: &str, client_id: &str) -> Result<Self> {
+        Self::open(port)?.log_in(user, password, &[("client-id", client_id)])
     }
 
     /// Connects over TLS and logs in; the certificate must be good for `localhost`.
@@ -77,7 +85,7 @@ impl Client {
         let name = ServerName::try_from("localhost")?;
         let session = ClientConnection::new(config, name)?;
         let stream = StreamOwned::new(session, socket(port)?);
-        Self::over(Transport::Tls(Box::new(stream))).log_in(user, password)
+        Self::over(Transport::Tls(Box::new(stream))).log_in(user, password, &[])
     }
 
     /// Connects and says nothing yet.
@@ -98,16 +106,15 @@ impl Client {
         }
     }
 
-    fn log_in(mut self, user: &str, password: &str) -> Result<Self> {
-        self.write(&Frame::new(
-            "CONNECT",
-            &[
-                ("accept-version", "1.2"),
-                ("host", "causeway"),
-                ("login", user),
-                ("passcode", password),
-            ],
-        ))?;
+    fn log_in(mut self, user: &str, password: &str, more: &[(&str, &str)]) -> Result<Self> {
+        let mut headers = vec![
+            ("accept-version", "1.2"),
+            ("host", "causeway"),
+            ("login", user),
+            ("passcode", password),
+        ];
+        headers.extend_from_slice(more);
+        self.write(&Frame::new("CONNECT", &headers))?;
         let answer = self
             .receive(PATIENCE)?
             .context("no answer to CONNECT within the deadline")?;

@@ -153,6 +153,16 @@ impl Network {
             .with_context(|| format!("{user} at {site}"))
     }
 
+    /// The same with a client id.
+    ///
+    /// # Errors
+    /// No connection, or refused.
+    pub fn connect_as(&self, site: &str, user: &str, client_id: &str) -> Result<Client> {
+        let password = self.document.password(user);
+        Client::connect_as(self.port(site)?, user, password, client_id)
+            .with_context(|| format!("{user} at {site} as {client_id}"))
+    }
+
     /// All metrics of a site.
     ///
     /// # Errors

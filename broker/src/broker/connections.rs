@@ -111,9 +111,18 @@ impl Connections {
         )
     }
 
-    /// Adds a logged-in connection.
-    pub fn add(&self, connection: Arc<Connection>) {
-        self.lock().insert(connection.id, connection);
+    /// Adds a logged-in connection; false when another one has its client id.
+    #[must_use]
+    pub fn add(&self, connection: Arc<Connection>) -> bool {
+        let mut table = self.lock();
+        let is_taken = connection.client_id.is_some()
+            && table
+                .values()
+                .any(|other| other.client_id == connection.client_id);
+        if !is_taken {
+            table.insert(connection.id, connection);
+        }
+        !is_taken
     }
 
     /// Removes one.
@@ -128,14 +137,6 @@ impl Connections {
             .values()
             .filter(|connection| *connection.identity().user == *user)
             .count()
-    }
-
-    /// True when somebody uses that client id.
-    #[must_use]
-    pub fn has_client_id(&self, client_id: &str) -> bool {
-        self.lock()
-            .values()
-            .any(|connection| connection.client_id.as_deref() == Some(client_id))
     }
 
     /// All, by number.

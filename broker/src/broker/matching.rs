@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::durables::Durable;
 use crate::model::{Kind, MessageView};
 use crate::net::subscriber::Subscriber;
 use crate::queue::QueueCell;
@@ -32,6 +33,8 @@ pub struct TopicRoute {
     pub plain: Vec<Arc<Subscriber>>,
     /// Those who want what matches; each distinct selector once.
     pub selected: Vec<(Selector, Vec<Arc<Subscriber>>)>,
+    /// The durable subscriptions, with selectors and without.
+    pub durables: Vec<Arc<Durable>>,
     /// Brokers that want every message, by sid, ascending.
     pub remote: Vec<u16>,
     /// Brokers that want only messages with certain values of a property.

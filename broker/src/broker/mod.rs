@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod connections;
+pub mod durables;
 pub mod matching;
 pub mod policies;
 pub mod publish;
@@ -20,6 +21,7 @@ use arc_swap::ArcSwap;
 
 use self::changes::Changes;
 use self::connections::Connections;
+use self::durables::Durables;
 use self::policies::Policies;
 use self::queues::QueueDirectory;
 use self::remote::Remote;
@@ -48,6 +50,8 @@ pub struct Broker {
     generation: AtomicU64,
     /// The queues.
     pub queues: QueueDirectory,
+    /// The durable subscriptions.
+    pub durables: Durables,
     /// The temporary destinations.
     pub temporaries: Temporaries,
     /// The open connections.
@@ -89,6 +93,7 @@ impl Broker {
             topics: RwLock::default(),
             generation: AtomicU64::new(1),
             queues: QueueDirectory::default(),
+            durables: Durables::default(),
             temporaries: Temporaries::default(),
             connections: Arc::default(),
             metrics,
@@ -138,9 +143,13 @@ impl Broker {
     /// cut by a deny.
     #[must_use]
     pub fn may_read_now(&self, subscriber: &Subscriber, kind: Kind, name: &str) -> bool {
+        self.may_user_read(&subscriber.user, kind, name)
+    }
+
+    fn may_user_read(&self, user: &str, kind: Kind, name: &str) -> bool {
         let rules = self.rules.load();
         rules
-            .identity(&subscriber.user)
+            .identity(user)
             .is_some_and(|identity| rules.may(identity, Verb::Read, kind, name))
     }
 

@@ -79,6 +79,10 @@ pub struct Policies {
     default_queue: QueuePolicy,
     /// Messages in flight per topic consumer that acknowledges.
     pub topic_prefetch: u32,
+    /// Messages in flight at the consumer of a durable subscription.
+    pub durable_prefetch: u32,
+    /// When the backlog of a durable subscription is full.
+    pub durable: QueueLimits,
 }
 
 impl Policies {
@@ -118,10 +122,18 @@ impl Policies {
             .prefetch
             .unwrap_or(MAX_PREFETCH)
             .clamp(1, MAX_PREFETCH);
+        let durable_prefetch = config.broker.topic.durable_prefetch.unwrap_or(100);
+        let durable = QueueLimits {
+            max_bytes: config.limits.durable_bytes,
+            max_messages: config.limits.durable_messages,
+            max_redeliveries: base.limits.max_redeliveries,
+        };
         Self {
             queues,
             default_queue: base,
             topic_prefetch,
+            durable_prefetch: durable_prefetch.clamp(1, MAX_PREFETCH),
+            durable,
         }
     }
 

@@ -200,7 +200,12 @@ impl Broker {
         }
         let mut subscribers = self.topic_subscribers(name);
         subscribers.retain(|subscriber| self.may_read_now(subscriber, Kind::Topic, name));
-        TopicRoute::new(subscribers)
+        let mut route = TopicRoute::new(subscribers);
+        route.durables = self.durables.matching(name);
+        route
+            .durables
+            .retain(|durable| self.may_user_read(&durable.key.user, Kind::Topic, name));
+        route
     }
 
     /// Everyone who wants messages of that topic, here and elsewhere.
@@ -245,6 +250,10 @@ impl Broker {
         view: &MessageView<'_>,
         work: &mut Work,
     ) {
+        let mut kept = None;
+        if !route.durables.is_empty() {
+            self.feed_durables(publisher, &route.durables, view, &mut kept, work);
+        }
         if route.plain.is_empty() && route.selected.is_empty() {
             return;
         }
@@ -253,7 +262,12 @@ impl Broker {
             tails.start(view);
             route.for_each(view, |subscriber| {
                 let is_own = publisher == Some(subscriber.outbound.connection);
-                if subscriber.allowed() && !(is_own && subscriber.no_local) {
+                if !subscriber.allowed() || (is_own && subscriber.no_local) {
+                    return;
+                }
+                if let Some(backlog) = &subscriber.backlog {
+                    self.feed_backlog(backlog, subscriber, view, &mut kept, work);
+                } else {
                     deliver_topic(
                         subscriber,
                         view,
@@ -267,6 +281,26 @@ impl Broker {
             tails.shrink();
         });
         self.metrics.messages_out.inc_by(delivered);
+    }
+
+    /// Hands a topic message to a subscription with a window.
+    fn feed_backlog(
+        &self,
+        backlog: &Arc<QueueCell>,
+        subscriber: &Subscriber,
+        view: &MessageView<'_>,
+        kept: &mut Option<Message>,
+        work: &mut Work,
+    ) {
+        let message = kept.get_or_insert_with(|| Message::from_view(view));
+        let dropped = backlog.enqueue_dropping(message, work);
+        if dropped > 0 {
+            subscriber.outbound.count_dropped(dropped);
+            self.metrics
+                .messages_dropped
+                .with_label_values(&["topic_pending"])
+                .inc_by(dropped);
+        }
     }
 
     fn publish_queue(
@@ -335,30 +369,34 @@ impl Broker {
         };
         self.metrics.dead_letters.with_label_values(&[label]).inc();
         let policies = self.policies();
-        let policy = policies.queue(&from.name);
         let Some(view) = message.view() else { return };
+        // What a durable subscription keeps was sent to a topic.
+        let is_of_topic = from.kind == Kind::Topic;
+        let name = if is_of_topic { view.name } else { &from.name };
+        let policy = policies.queue(name);
         let wanted = (view.persistent || policy.dead_letter_non_persistent)
-            && (reason != DeadReason::Expired || policy.dead_letter_expired)
+            && (reason != DeadReason::Expired || (policy.dead_letter_expired && !is_of_topic))
             && !from.kind.is_temporary();
-        let Some(name) = policy.dead_letter_for(&from.name).filter(|_| wanted) else {
+        let Some(dead_letter) = policy.dead_letter_for(name).filter(|_| wanted) else {
             self.metrics
                 .messages_dropped
                 .with_label_values(&[label])
                 .inc();
             return;
         };
-        if *name == *from.name {
+        if !is_of_topic && *dead_letter == *name {
             return;
         }
-        let original = from.to_string();
+        let original = format!("{}{name}", from.kind.scheme());
         let mut kept = Message::from_view(&MessageView {
-            name: &name,
+            kind: Kind::Queue,
+            name: &dead_letter,
             original_destination: Some(&original),
             ..view
         });
         // A dead letter stays until somebody looks at it.
         kept.expires_ms = 0;
-        if !self.enqueue_kept(&Destination::new(Kind::Queue, &name), &kept, work) {
+        if !self.enqueue_kept(&Destination::new(Kind::Queue, &dead_letter), &kept, work) {
             self.metrics
                 .messages_dropped
                 .with_label_values(&["dead_letters_full"])

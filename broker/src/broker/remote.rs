@@ -6,14 +6,16 @@ use super::Broker;
 use super::matching::TopicRoute;
 use super::publish::PublishError;
 use crate::model::{Destination, Kind, MessageView};
-use crate::net::subscriber::Subscriber;
 use crate::queue::QueueCell;
+use crate::selector::Selector;
 
 /// A change of what consumers here want.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The subscription.
-    pub subscriber: Arc<Subscriber>,
+    /// What a subscription asks for.
+    pub filter: Destination,
+    /// Of that, only what matches.
+    pub selector: Option<Selector>,
     /// True when it is new, false when it is gone.
     pub is_new: bool,
 }
@@ -60,24 +62,15 @@ impl Broker {
         self.remote.get()
     }
 
-    pub(super) fn interest_added(&self, subscriber: &Arc<Subscriber>) {
+    /// Tells other brokers that somebody here wants something, or wants it no longer.
+    pub(super) fn announce(&self, filter: &Destination, selector: Option<&Selector>, is_new: bool) {
         if let Some(remote) = self.remote()
-            && !subscriber.filter.kind.is_temporary()
+            && !filter.kind.is_temporary()
         {
             remote.interest(Wanted {
-                subscriber: subscriber.clone(),
-                is_new: true,
-            });
-        }
-    }
-
-    pub(super) fn interest_removed(&self, subscriber: &Arc<Subscriber>) {
-        if let Some(remote) = self.remote()
-            && !subscriber.filter.kind.is_temporary()
-        {
-            remote.interest(Wanted {
-                subscriber: subscriber.clone(),
-                is_new: false,
+                filter: filter.clone(),
+                selector: selector.cloned(),
+                is_new,
             });
         }
     }

@@ -142,6 +142,7 @@ impl Broker {
                 "error": reload.error,
             },
             "queues": self.queue_status(),
+            "durableSubscriptions": self.durable_status(),
             "connections": self.connection_status(),
             "denied": {
                 "read": denied("read"), "write": denied("write"), "admin": denied("admin"),

@@ -90,6 +90,21 @@ impl Broker {
     ) -> Result<(), SubscribeError> {
         let filter = &subscriber.filter;
         let now_ns = clock::monotonic_ns();
+        if let Some(durable) = &subscriber.durable {
+            durable.cell.subscribe(
+                subscriber.key,
+                options.clone(),
+                subscriber.clone(),
+                now_ns,
+                work,
+            );
+            self.metrics.subscriptions.inc();
+            return Ok(());
+        }
+        if let Some(backlog) = &subscriber.backlog {
+            let (key, options) = (subscriber.key, options.clone());
+            backlog.subscribe(key, options, subscriber.clone(), now_ns, work);
+        }
         match filter.kind {
             Kind::Topic => self.add_topic_subscriber(subscriber),
             Kind::TempTopic => {
@@ -118,7 +133,7 @@ impl Broker {
                 {}
             }
         }
-        self.interest_added(subscriber);
+        self.announce_subscriber(subscriber, true);
         self.metrics.subscriptions.inc();
         Ok(())
     }
@@ -138,6 +153,11 @@ impl Broker {
         let filter = &subscriber.filter;
         let now_ns = clock::monotonic_ns();
         match filter.kind {
+            Kind::Topic if let Some(durable) = &subscriber.durable => {
+                let cell = &durable.cell;
+                cell.unsubscribe(subscriber.key, |seq| returns(cell, seq), now_ns, work);
+                durable.release();
+            }
             Kind::Topic => self.remove_topic_subscriber(subscriber),
             Kind::TempTopic => {
                 self.temporaries.unsubscribe(&filter.name, subscriber);
@@ -153,12 +173,22 @@ impl Broker {
                 }
             }
         }
+        if let Some(backlog) = &subscriber.backlog {
+            backlog.discard();
+        }
         if subscriber.allowed() {
-            self.interest_removed(subscriber);
+            self.announce_subscriber(subscriber, false);
         } else {
             self.metrics.subscriptions_withdrawn.dec();
         }
         self.metrics.subscriptions.dec();
+    }
+
+    /// A durable subscription is announced as long as it exists, whoever consumes.
+    fn announce_subscriber(&self, subscriber: &Subscriber, is_new: bool) {
+        if subscriber.durable.is_none() {
+            self.announce(&subscriber.filter, subscriber.selector.as_ref(), is_new);
+        }
     }
 
     /// Copies of what waits in the matching queues, for a browser.
@@ -188,7 +218,10 @@ impl Broker {
         work: &mut Work,
     ) {
         let filter = &subscriber.filter;
-        let is_allowed = self.may(identity, Verb::Read, filter.kind, &filter.name);
+        let is_allowed = match &subscriber.durable {
+            Some(durable) => durable.allowed(),
+            None => self.may(identity, Verb::Read, filter.kind, &filter.name),
+        };
         if subscriber.is_allowed.swap(is_allowed, Ordering::AcqRel) == is_allowed {
             return;
         }
@@ -200,14 +233,17 @@ impl Broker {
         );
         if is_allowed {
             self.metrics.subscriptions_withdrawn.dec();
-            self.interest_added(subscriber);
+            self.announce_subscriber(subscriber, true);
         } else {
             self.metrics.subscriptions_withdrawn.inc();
             self.metrics.denied.with_label_values(&["delivery"]).inc();
-            self.interest_removed(subscriber);
+            self.announce_subscriber(subscriber, false);
         }
         let capacity = if is_allowed { capacity } else { 0 };
-        let cells = if filter.is_pattern() {
+        let own = subscriber.durable.as_ref().map(|durable| &durable.cell);
+        let cells = if let Some(cell) = own.or(subscriber.backlog.as_ref()) {
+            vec![cell.clone()]
+        } else if filter.is_pattern() {
             self.queues.all()
         } else {
             self.queues.find(filter).into_iter().collect()

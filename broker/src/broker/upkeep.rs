@@ -35,6 +35,7 @@ impl Broker {
                 self.rates.forget(&cell.destination);
             }
         }
+        self.sweep_durables(wall_ms, &mut work);
         self.metrics
             .queue_messages
             .set(i64::try_from(messages).unwrap_or(i64::MAX));
@@ -67,12 +68,19 @@ impl Broker {
             let limits = self.policies().queue(&cell.destination.name).limits;
             cell.apply(&mut work, |queue, _| queue.set_limits(limits));
         }
+        for durable in self.durables.all() {
+            let limits = self.policies().durable;
+            durable
+                .cell
+                .apply(&mut work, |queue, _| queue.set_limits(limits));
+        }
         if old.broker.authorization != new.broker.authorization || old.users != new.users {
             self.rules.store(Arc::new(Rules::new(
                 &new.broker.authorization,
                 &new.users.users,
             )));
             self.bump_generation();
+            self.judge_durables(&new, &mut work);
             self.judge_sessions(&new, &mut work);
         }
         for connection in self.connections.all() {

@@ -29,6 +29,14 @@ pub struct Limits {
     pub id_length: usize,
     /// Queues.
     pub destinations: usize,
+    /// Durable subscriptions.
+    pub durable_subscriptions: usize,
+    /// Durable subscriptions of one user; 0 = off.
+    pub durable_subscriptions_per_user: usize,
+    /// Messages of one durable subscription; 0 = no limit.
+    pub durable_messages: usize,
+    /// Bytes of one durable subscription.
+    pub durable_bytes: usize,
     /// Frames in a transaction.
     pub transaction_frames: usize,
     /// Bytes of open transactions.
@@ -165,6 +173,10 @@ impl Limits {
             destination_length: count(limits.destination_length, 1024),
             id_length: count(limits.id_length, 1024),
             destinations: count(limits.destinations, 100_000),
+            durable_subscriptions: count(limits.durable_subscriptions, 1000),
+            durable_subscriptions_per_user: count(limits.durable_subscriptions_per_user, 0),
+            durable_messages: count(file.topic.durable_max_messages, 0),
+            durable_bytes: size(file.topic.durable_max_bytes, (memory / 32).min(16 << 20)),
             transaction_frames: count(limits.transaction_frames, 10_000),
             transaction_bytes: size(limits.transaction_bytes, (memory / 16).min(32 << 20)),
             outbound: size(limits.outbound, (memory / 32).min(16 << 20)),

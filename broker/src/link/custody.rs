@@ -1,41 +1,32 @@
 //! Queue messages between brokers: what custody decides is done to the queues here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::node::Node;
+use super::interest::may_take;
+use super::node::{Node, now};
 use crate::clock;
 use crate::mesh::custody::{
-    Candidate, Credit, CreditWanted, Effect, Effects, Event, Learned, Offer, Outcome, Placement,
-    QueueName, Refusal, ReturnReason, Returned, Stay,
+    Candidate, Credit, CreditWanted, Effect, Effects, Event, Learned, Offer, Outcome, QueueName,
+    Refusal, ReturnReason, Returned,
 };
 use crate::mesh::ids::{Bid, Now};
 use crate::mesh::ring::Level;
-use crate::model::{Destination, Kind, Message, temporary};
-use crate::queue::{Enqueued, QueueCell, Work};
+use crate::model::{Destination, Kind, Message, MessageView, temporary};
+use crate::queue::handover::{Arrival, Looked, Outlook, Present, admits};
+use crate::queue::{Enqueued, Look, QueueCell, TURN, Work};
 
-/// Messages of one queue looked at in a turn.
-const TURN: usize = 1024;
-
-/// What custody has to remember about a message that waits in its queue.
-#[derive(Debug, Clone, Default)]
-pub struct History {
-    /// Accepted transfers so far.
-    pub moves: u16,
-    /// Since when it is here, in this owner's hands.
-    pub since: Now,
-    /// The learned route was used, or a transfer came over one: only entries count.
-    pub was_learned: bool,
-    /// Who refused it.
-    pub refusals: crate::mesh::custody::Refusals,
+fn present() -> Present {
+    Present {
+        now: now(),
+        wall_ms: clock::wall_ms(),
+    }
 }
 
 impl Node {
     /// Tells custody, and does what it asks for.
     pub(super) fn custody(&self, event: Event<'_>) {
         let mut effects = Effects::new();
-        self.custody_lock()
-            .handle(event, Now(clock::monotonic_ns()), &mut effects);
+        self.custody_lock().handle(event, now(), &mut effects);
         self.perform(effects);
     }
 
@@ -68,7 +59,7 @@ impl Node {
                 ..
             } => {
                 let refused = self
-                    .arrived(envelope, expires, moves, is_redelivered, credit, work)
+                    .arrived(envelope, expires, (credit, moves, is_redelivered), work)
                     .err();
                 transfers
                     .with_label_values(&[if refused.is_none() {
@@ -85,18 +76,14 @@ impl Node {
             }
             Effect::Gone { queue, token } => {
                 transfers.with_label_values(&["accepted"]).inc();
-                self.forget_history(&queue, token);
                 if let Some(cell) = self.find_queue(&queue) {
                     cell.apply(work, |queue, _| queue.ack_remote(token));
                 }
             }
             Effect::Returned(returned) => self.returned(returned, work),
             Effect::Recall { queue, token } => {
-                self.forget_history(&queue, token);
                 if let Some(cell) = self.find_queue(&queue) {
-                    let is_undelivered = cell.apply(work, |queue, _| {
-                        queue.hold_for_remote(token).is_some() && queue.ack_remote(token)
-                    });
+                    let is_undelivered = cell.apply(work, |queue, _| queue.recall(token));
                     let label = if is_undelivered {
                         "recalled"
                     } else {
@@ -107,27 +94,11 @@ impl Node {
             }
             Effect::Look(queue) => {
                 if let Some(cell) = self.find_queue(&queue) {
-                    self.look_at(&cell);
+                    self.look_at(&cell, Look::All);
                 }
             }
-            Effect::DropParked { to, stream } => self.drop_parked(to, stream),
+            Effect::DropParked { to, stream } => self.limbo().drop_stream(self.bid, to, stream),
         }
-    }
-
-    fn drop_parked(&self, to: Bid, stream: u32) {
-        use crate::mesh::frame::{PayloadKind, TAIL_HEAD_LEN, TransferHead};
-        let own = self.bid;
-        self.limbo().retain(|frame| {
-            let is_ours = frame.tail_head.kind == PayloadKind::Transfer
-                && frame
-                    .tail
-                    .get(TAIL_HEAD_LEN..)
-                    .and_then(|payload| TransferHead::decode(payload).ok())
-                    .is_some_and(|head| {
-                        head.owner == own && head.to == to && head.stream == stream
-                    });
-            !is_ours
-        });
     }
 
     /// The name under which custody knows a queue: temporary ones have a name space of their own.
@@ -148,87 +119,60 @@ impl Node {
     }
 
     /// Offers what no consumer here can take to brokers that have some. Rules: R12 b, R15, R16.
-    pub(super) fn look_at(&self, cell: &Arc<QueueCell>) {
-        let name = Self::custody_name(&cell.destination);
+    pub(super) fn look_at(&self, cell: &Arc<QueueCell>, look: Look) {
         let has_outlet = self.interest().has_queue(&cell.destination.name)
             || self.learned_count() > 0
             || cell.destination.kind.is_temporary();
         if !has_outlet {
             return;
         }
-        let (mut work, mut effects) = (Work::default(), Effects::new());
-        let after = self.cursors().get(&name).copied().unwrap_or(0);
-        let seqs = cell.apply(&mut Work::default(), |queue, _| {
-            queue.ready_after(after, TURN)
-        });
-        let end = if seqs.len() < TURN {
-            0
-        } else {
-            seqs.last().copied().unwrap_or(0)
-        };
-        let waiting = u32::try_from(seqs.len()).unwrap_or(u32::MAX);
-        for seq in seqs {
-            let placement = cell.apply(&mut work, |queue, _| {
-                let message = queue.peek(seq).filter(|_| queue.is_ready(seq)).cloned()?;
-                let placement = self.offer(&name, cell, seq, &message, waiting, &mut effects)?;
-                if matches!(placement, Placement::Sent(_)) {
-                    queue.hold_for_remote(seq);
-                }
-                Some(placement)
-            });
-            if placement == Some(Placement::Stays(Stay::RingFull)) {
-                break;
-            }
+        let mut effects = Effects::new();
+        let mut look = Some(look);
+        while let Some(now) = look {
+            look = self.look_once(cell, now, &mut effects);
         }
-        let mut cursors = self.cursors();
-        if end == 0 {
-            cursors.remove(&name);
-        } else {
-            cursors.insert(name, end);
-        }
-        drop(cursors);
         self.perform(effects);
     }
 
-    fn offer(
-        &self,
-        name: &QueueName,
-        cell: &QueueCell,
-        token: u64,
-        message: &Message,
-        waiting: u32,
-        effects: &mut Effects,
-    ) -> Option<Placement> {
-        let now = Now(clock::monotonic_ns());
-        let view = message.view()?;
-        let candidates = self.candidates(&cell.destination, message);
-        let history = self.history(name, token);
-        let learned = if history.was_learned {
-            None
-        } else {
-            self.learned_route(&cell.destination)
-        };
-        if candidates.is_empty() && learned.is_none() {
-            return None;
+    /// One turn; whether there is another one.
+    fn look_once(&self, cell: &Arc<QueueCell>, look: Look, effects: &mut Effects) -> Option<Look> {
+        let name = Self::custody_name(&cell.destination);
+        // Nothing becomes ready by this, so nothing is left to do afterwards.
+        let mut none = Work::default();
+        let seqs = cell.apply(&mut none, |queue, _| queue.turn(look));
+        for seq in &seqs {
+            let looked = cell.apply(&mut none, |queue, _| {
+                let outlook = |view: &MessageView<'_>| self.outlook(&cell.destination, view);
+                let present = present();
+                let custody = |offer: &Offer, candidates: &[Candidate]| {
+                    self.custody_lock()
+                        .offer(offer, candidates, present.now, effects)
+                };
+                queue.offer_remote(&name, *seq, present, outlook, custody)
+            });
+            if looked == Looked::Stop {
+                return None;
+            }
         }
-        let left_ms = match message.expires_ms {
-            0 => None,
-            expires => Some(u64::try_from(expires.saturating_sub(clock::wall_ms())).unwrap_or(0)),
+        (seqs.len() >= TURN).then_some(Look::New)
+    }
+
+    fn outlook(&self, destination: &Destination, view: &MessageView<'_>) -> Outlook {
+        let mut outlook = Outlook {
+            candidates: Vec::new(),
+            learned: self.learned_route(destination),
+            is_uniform: true,
         };
-        let offer = Offer {
-            queue: name.clone(),
-            token,
-            envelope: message.envelope().clone(),
-            expires: left_ms.map(|left| now.plus(Duration::from_millis(left))),
-            is_persistent: view.persistent,
-            is_redelivered: message.redelivered,
-            moves: history.moves,
-            idle_since: history.since,
-            learned,
-            refusals: history.refusals,
-            waiting,
-        };
-        Some(self.custody_lock().offer(&offer, &candidates, now, effects))
+        if destination.kind == Kind::Queue {
+            let routes = self.routes.load();
+            outlook.is_uniform =
+                self.interest()
+                    .queue_candidates(view, &routes, &mut outlook.candidates);
+            for candidate in &mut outlook.candidates {
+                candidate.is_ring_open = self.is_ring_open(candidate.bid);
+            }
+        }
+        outlook
     }
 
     fn learned_route(&self, destination: &Destination) -> Option<Learned> {
@@ -245,13 +189,11 @@ impl Node {
         if destination.kind != Kind::Queue || self.learned_count() == 0 {
             return None;
         }
-        let (now, own) = (Now(clock::monotonic_ns()), self.bid);
+        let (kind, name) = (Kind::Queue.code(), &destination.name);
         let bid = self
             .replies()
-            .newest(Kind::Queue.code(), &destination.name, now, |bid| {
-                bid == own || routes.is_reachable(bid)
-            })?;
-        (bid != own).then(|| Learned {
+            .way_out(kind, name, self.bid, now(), |bid| routes.is_reachable(bid))?;
+        Some(Learned {
             bid,
             is_ring_open: self.is_ring_open(bid),
         })
@@ -269,30 +211,13 @@ impl Node {
             .is_some_and(|link| link.ring().level() == Level::Free)
     }
 
-    fn candidates(&self, destination: &Destination, message: &Message) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
-        if destination.kind != Kind::Queue {
-            return candidates;
-        }
-        let Some(view) = message.view() else {
-            return candidates;
-        };
-        let routes = self.routes.load();
-        self.interest()
-            .queue_candidates(&view, &routes, &mut candidates);
-        for candidate in &mut candidates {
-            candidate.is_ring_open = self.is_ring_open(candidate.bid);
-        }
-        candidates
-    }
-
     /// Sends a message to a temporary queue of another broker: it waits in a queue of that name
     /// here until its home has taken it.
-    pub(super) fn transfer_to_home(&self, home: Bid, view: &crate::model::MessageView<'_>) -> bool {
+    pub(super) fn transfer_to_home(&self, home: Bid, view: &MessageView<'_>) -> bool {
         let name = temporary::local_name(view.name);
         let mut work = Work::default();
         let destination = Destination::new(Kind::TempQueue, &format!("{name}@{home}"));
-        let message = Message::from_view(&crate::model::MessageView { name, ..*view });
+        let message = Message::from_view(&MessageView { name, ..*view });
         let is_taken = self.broker.enqueue_kept(&destination, &message, &mut work);
         self.broker.settle(&mut work);
         is_taken
@@ -303,21 +228,12 @@ impl Node {
         &self,
         envelope: bytes::Bytes,
         expires: Option<Now>,
-        moves: u16,
-        is_redelivered: bool,
-        credit: Credit,
+        manner: (Credit, u16, bool),
         work: &mut Work,
     ) -> Result<(), Refusal> {
-        let expires_ms = expires.map_or(0, |expires| {
-            let left = expires.since(Now(clock::monotonic_ns())).as_millis();
-            clock::wall_ms()
-                .saturating_add(i64::try_from(left).unwrap_or(i64::MAX))
-                .max(1)
-        });
-        let mut message =
-            Message::from_envelope(envelope, expires_ms).map_err(|_| Refusal::NotAllowed)?;
-        message.redelivered |= is_redelivered;
-        let destination = match message.view() {
+        let present = present();
+        let arrival = Arrival::new(envelope, expires, manner, present)?;
+        let destination = match arrival.message.view() {
             Some(view) => Destination::new(view.kind, temporary::local_name(view.name)),
             None => return Err(Refusal::NotAllowed),
         };
@@ -329,29 +245,9 @@ impl Node {
         } else {
             self.broker.queue(&destination, work).ok_or(Refusal::Full)?
         };
-        if credit == Credit::Standing {
-            match cell.local_capacity_for(&message) {
-                None => return Err(Refusal::NoConsumer),
-                Some(0) => return Err(Refusal::NoCredit),
-                Some(_) => {}
-            }
-        }
-        let name = Self::custody_name(&cell.destination);
-        let now_ns = clock::monotonic_ns();
-        match cell.enqueue(message.len(), || message, now_ns, work) {
-            Enqueued::Accepted { seq, waiting } => {
-                if waiting {
-                    let was_learned = credit == Credit::Learned;
-                    let history = History {
-                        moves,
-                        since: Now(now_ns),
-                        was_learned,
-                        ..History::default()
-                    };
-                    self.keep_history(&name, seq, history);
-                }
-                Ok(())
-            }
+        admits(manner.0, || cell.local_capacity_for(&arrival.message))?;
+        match cell.take_over(arrival, present.now.0, work) {
+            Enqueued::Accepted { .. } => Ok(()),
             Enqueued::Full | Enqueued::Gone => Err(Refusal::Full),
         }
     }
@@ -360,17 +256,7 @@ impl Node {
         let Some(cell) = self.find_queue(&request.queue) else {
             return 0;
         };
-        let takes = |selector: Option<&crate::selector::Selector>| match (selector, &request.key) {
-            (None, _) => true,
-            (Some(_), None) => true,
-            (Some(selector), Some((property, value))) => match selector.equality_key() {
-                Some(key) if *key.name == **property => {
-                    super::interest::hash_of(&key.literal) == Some(*value)
-                }
-                _ => true,
-            },
-        };
-        cell.free_capacity(takes)
+        cell.free_capacity(|selector| may_take(selector, &request.key))
     }
 
     fn returned(&self, returned: Returned, work: &mut Work) {
@@ -384,31 +270,8 @@ impl Node {
             .mesh_transfers
             .with_label_values(&[label])
             .inc();
-        let Returned {
-            queue,
-            token,
-            is_redelivered,
-            was_learned,
-            refusals,
-            ..
-        } = returned;
-        let old = self.history(&queue, token);
-        let since = Now(clock::monotonic_ns());
-        let history = History {
-            was_learned: old.was_learned || was_learned,
-            refusals,
-            moves: old.moves,
-            since: if old.since == Now(0) {
-                since
-            } else {
-                old.since
-            },
-        };
-        self.keep_history(&queue, token, history);
-        if let Some(cell) = self.find_queue(&queue) {
-            cell.apply(work, |queue, effects| {
-                queue.release_remote(token, is_redelivered, effects)
-            });
+        if let Some(cell) = self.find_queue(&returned.queue) {
+            cell.apply(work, |queue, effects| queue.take_back(returned, effects));
         }
     }
 }

@@ -78,7 +78,6 @@ impl Node {
         let Some(ttl_ms) = ttl_ms(view.expires_ms) else {
             return;
         };
-        self.issue_interest();
         let routes = self.routes.load();
         let mut dset = DSet::new();
         for sid in sids.iter().filter(|sid| **sid != routes.own().0) {
@@ -132,7 +131,6 @@ impl Node {
         let Some(site) = routes.site(head.to) else {
             return;
         };
-        self.issue_interest();
         let tail_head = self.tail_head(&routes, PayloadKind::Transfer, TF_RELIABLE, ttl_ms);
         let tail = tail_head.with_payload(&[&head.encode(), message]);
         self.place(
@@ -142,8 +140,10 @@ impl Node {
         );
     }
 
-    /// Splits a frame over its links; what has no way waits in limbo.
+    /// Splits a frame over its links; what has no way waits in limbo. Interest that is known here is
+    /// said first, whoever the frame is from (R6).
     pub(super) fn place(&self, routes: &Routes, frame: Queued, source: Source) {
+        self.issue_interest();
         let now = now();
         SPLIT.with_borrow_mut(|split| {
             forward::split(routes, &frame.tail_head, &frame.dset, split);
@@ -208,6 +208,9 @@ impl Node {
     }
 
     fn split_parked(&self, routes: &Routes, parked: VecDeque<Parked>) {
+        if !parked.is_empty() {
+            self.issue_interest();
+        }
         for waiting in parked {
             let since = waiting.since;
             let mut split = Split::default();
@@ -288,7 +291,6 @@ impl Node {
                     Onward::Done => {}
                     Onward::Split => {
                         let part = Queued::part(&frame, frame.dset.clone(), now());
-                        self.issue_interest();
                         let transit = Source::Transit {
                             overflow_room: self.overflow_room,
                         };

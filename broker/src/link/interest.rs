@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::broker::matching::{RemoteSelected, TopicRoute};
-use crate::mesh::custody::Candidate;
+use crate::broker::remote::Wanted;
+use crate::mesh::custody::{Candidate, SelectorKey};
 use crate::mesh::ids::Bid;
 use crate::mesh::interest::{Demand, EntryChange, LocalChange, RemoteEntry, Summary, value_hash};
 use crate::mesh::messages::Kind as EntryKind;
 use crate::mesh::routes::Routes;
 use crate::model::destination::is_pattern;
 use crate::model::{Kind, MessageView};
-use crate::net::subscriber::Subscriber;
 use crate::routing::FilterTree;
-use crate::selector::Value;
+use crate::selector::{Selector, Value};
 
 /// Hash of a selector's literal as summaries carry it; numbers and booleans have several texts, so
 /// they have none.
@@ -22,6 +22,19 @@ pub fn hash_of(literal: &Value<'_>) -> Option<u64> {
     match literal {
         Value::Str(text) => Some(value_hash(text)),
         _ => None,
+    }
+}
+
+/// False only when it is certain that a consumer with that selector takes no message that matches
+/// the conjunct a credit is asked for. Rule: R16.
+#[must_use]
+pub fn may_take(selector: Option<&Selector>, key: &SelectorKey) -> bool {
+    let (Some(selector), Some((property, value))) = (selector, key) else {
+        return true;
+    };
+    match selector.equality_key() {
+        Some(own) if *own.name == **property => hash_of(&own.literal) == Some(*value),
+        _ => true,
     }
 }
 
@@ -76,9 +89,10 @@ pub struct LocalConsumers {
 
 impl LocalConsumers {
     /// A consumer came or went: what the filter amounts to now.
-    pub fn change(&mut self, subscriber: &Subscriber, is_new: bool) -> LocalChange {
-        let filter = subscriber.filter.name.clone();
-        let key = (subscriber.filter.kind.is_queue(), filter.clone());
+    pub fn change(&mut self, wanted: &Wanted) -> LocalChange {
+        let is_new = wanted.is_new;
+        let filter = wanted.filter.name.clone();
+        let key = (wanted.filter.kind.is_queue(), filter.clone());
         let consumers = self.by_filter.entry(key.clone()).or_default();
         let step = |count: &mut u32| {
             *count = if is_new {
@@ -88,11 +102,11 @@ impl LocalConsumers {
             };
         };
         step(&mut consumers.all);
-        let equality = subscriber.selector.as_ref().map(|selector| {
+        let equality = wanted.selector.as_ref().map(|selector| {
             let key = selector.equality_key();
             key.and_then(|key| Some((Arc::<str>::from(key.name), hash_of(&key.literal)?)))
         });
-        let mut is_wider = is_new && subscriber.selector.is_some();
+        let mut is_wider = is_new && wanted.selector.is_some();
         match equality {
             None => step(&mut consumers.plain),
             Some(None) => step(&mut consumers.opaque),
@@ -114,7 +128,7 @@ impl LocalConsumers {
             self.by_filter.remove(&key);
         }
         LocalChange {
-            kind: entry_kind(subscriber.filter.kind),
+            kind: entry_kind(wanted.filter.kind),
             filter,
             demand,
         }
@@ -281,19 +295,22 @@ impl RemoteInterest {
         self.queues.literal.contains_key(name)
     }
 
-    /// The entries that may take a queue message. Rule: R16.
+    /// The entries that may take a queue message. True when those of every other message of the queue
+    /// are the same. Rule: R16.
     pub fn queue_candidates(
         &self,
         view: &MessageView<'_>,
         routes: &Routes,
         candidates: &mut Vec<Candidate>,
-    ) {
+    ) -> bool {
+        let mut is_uniform = true;
         let value = |property: &str| view.headers.get(property).map(value_hash);
         self.queues.for_each(view.name, &mut |entry| {
             let Some(site) = routes.site(entry.bid) else {
                 return;
             };
             let Some(way) = site.way else { return };
+            is_uniform &= !matches!(entry.summary, Summary::Equality(_));
             if !entry.summary.may_match(value) {
                 return;
             }
@@ -310,5 +327,6 @@ impl RemoteInterest {
                 is_ring_open: true,
             });
         });
+        is_uniform
     }
 }

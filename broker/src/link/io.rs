@@ -284,7 +284,9 @@ impl Reading {
                 });
             }
         }
-        if has_data {
+        // A part of a frame is a sign of life too: a slow wire carries a long one for longer than
+        // silence may last (R11).
+        if has_data || (self.is_up && !self.buffer.is_empty()) {
             node.control(Event::Alive { conn: conn.id });
         }
         Ok(())

@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::conn::{Conn, LinkData};
-use super::custody::History;
 use super::interest::{LocalConsumers, RemoteInterest};
 use super::tls::{LinkTls, Verifier};
 use crate::broker::Broker;
@@ -18,13 +17,14 @@ use crate::clock;
 use crate::config::Config;
 use crate::mesh::config::{Claim, MeshConfig};
 use crate::mesh::core::Mesh;
-use crate::mesh::custody::{self, Custody, CustodyConfig, QueueName};
+use crate::mesh::custody::{self, Custody, CustodyConfig};
 use crate::mesh::event::{Action, Actions, Event};
 use crate::mesh::ids::{Bid, ConnId, Epoch, LinkId, Now};
 use crate::mesh::limbo::Limbo;
 use crate::mesh::replies::Replies;
 use crate::mesh::routes::Routes;
 use crate::mesh::window::Windows;
+use crate::queue::Look;
 
 /// This broker in the mesh.
 #[derive(Debug)]
@@ -54,10 +54,7 @@ pub struct Node {
     interest: RwLock<RemoteInterest>,
     /// Guards what consumers here amount to.
     local: Mutex<LocalConsumers>,
-    /// Guards what custody has to remember about waiting messages.
-    histories: Mutex<HashMap<(QueueName, u64), History>>,
     /// Guards where the next look at a long queue begins.
-    cursors: Mutex<HashMap<QueueName, u64>>,
     /// Guards the refusals given lately, for `/status`.
     pub(super) refusals: Mutex<VecDeque<serde_json::Value>>,
     pub(super) learned: AtomicU64,
@@ -130,8 +127,6 @@ impl Node {
             custody: Mutex::new(Custody::new(custody, now())),
             interest: RwLock::default(),
             local: Mutex::default(),
-            histories: Mutex::default(),
-            cursors: Mutex::default(),
             refusals: Mutex::default(),
             learned: AtomicU64::new(0),
             next_seq: AtomicU64::new(0),
@@ -187,10 +182,6 @@ impl Node {
         lock(&self.local)
     }
 
-    pub(super) fn cursors(&self) -> MutexGuard<'_, HashMap<QueueName, u64>> {
-        lock(&self.cursors)
-    }
-
     /// What others want.
     pub(super) fn interest(&self) -> RwLockReadGuard<'_, RemoteInterest> {
         self.interest.read().unwrap_or_else(PoisonError::into_inner)
@@ -198,21 +189,6 @@ impl Node {
 
     pub(super) fn learned_count(&self) -> u64 {
         self.learned.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn history(&self, queue: &QueueName, seq: u64) -> History {
-        lock(&self.histories)
-            .get(&(queue.clone(), seq))
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    pub(super) fn keep_history(&self, queue: &QueueName, seq: u64, history: History) {
-        lock(&self.histories).insert((queue.clone(), seq), history);
-    }
-
-    pub(super) fn forget_history(&self, queue: &QueueName, seq: u64) {
-        lock(&self.histories).remove(&(queue.clone(), seq));
     }
 
     /// Looks at the control plane, for reports.
@@ -357,7 +333,7 @@ impl Node {
         self.custody(custody::Event::Generation);
         for cell in self.broker.queues.all() {
             if cell.numbers().ready > 0 {
-                self.look_at(&cell);
+                self.look_at(&cell, Look::All);
             }
         }
     }
@@ -390,13 +366,14 @@ impl Node {
                 .iter()
                 .any(|filter| crate::model::destination::matches(filter, name));
             if is_touched && cell.numbers().ready > 0 {
-                self.look_at(&cell);
+                self.look_at(&cell, Look::All);
             }
         }
     }
 
-    /// Makes the links those of the configuration. Indexes stay with the names.
-    pub(super) fn set_links(&self, mesh: &MeshConfig, config: &Config) {
+    /// Makes the links those of the configuration, and gives those that went. Indexes stay with the
+    /// names.
+    pub(super) fn set_links(&self, mesh: &MeshConfig, config: &Config) -> Vec<Arc<LinkData>> {
         let old = self.links.load_full();
         let written = &config.broker.links;
         let mut links: Vec<Option<Arc<LinkData>>> = Vec::new();
@@ -429,7 +406,12 @@ impl Node {
                     .remove_link(&link.name, &link.peer);
             }
         }
+        let is_kept =
+            |link: &Arc<LinkData>| links.get(link.id.index()).is_some_and(Option::is_some);
+        let gone = old.iter().flatten().filter(|link| !is_kept(link));
+        let gone = gone.cloned().collect();
         self.links.store(Arc::new(links));
+        gone
     }
 
     pub(super) fn is_tight(&self, link: &LinkData) -> bool {
@@ -452,9 +434,11 @@ impl Node {
         let mut core = lock(&self.core);
         core.handle(Event::Config(Box::new(mesh.clone())), now(), &mut actions);
         drop(core);
-        self.set_links(mesh, config);
+        let gone = self.set_links(mesh, config);
         let late = self.carry_out(actions);
         self.carry_out_late(late);
+        // A link that is not configured any more is found by nobody, and its frames take other ways.
+        gone.iter().for_each(|link| self.resplit(link));
         self.tick.notify_one();
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::mesh::event::Event;
 use crate::mesh::ids::Bid;
 use crate::mesh::ring::Level;
 use crate::model::{Kind, MessageView};
-use crate::queue::QueueCell;
+use crate::queue::{Look, QueueCell};
 
 impl Remote for Node {
     fn bid(&self) -> [u8; 16] {
@@ -17,9 +17,7 @@ impl Remote for Node {
     }
 
     fn interest(&self, change: Wanted) {
-        let change = self
-            .local_consumers()
-            .change(&change.subscriber, change.is_new);
+        let change = self.local_consumers().change(&change);
         self.control(Event::Interest(vec![change]));
     }
 
@@ -88,6 +86,6 @@ impl Remote for Node {
     }
 
     fn queue_waits(&self, cell: &Arc<QueueCell>) {
-        self.look_at(cell);
+        self.look_at(cell, Look::New);
     }
 }

@@ -7,7 +7,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::ids::Now;
+use super::frame::{PayloadKind, TAIL_HEAD_LEN, TransferHead};
+use super::ids::{Bid, Now};
 use super::ring::Queued;
 
 /// A frame that waits for a route.
@@ -122,10 +123,23 @@ impl Limbo {
         }
     }
 
-    /// Keeps only what `keep` says: custody takes back the transfers it owns again (R17).
+    /// Keeps only what `keep` says.
     pub fn retain(&mut self, mut keep: impl FnMut(&Queued) -> bool) {
         self.frames.retain(|parked| keep(&parked.frame));
         self.bytes = self.frames.iter().map(|parked| parked.frame.cost()).sum();
+    }
+
+    /// Drops the transfers of a stream whose messages their owner serves again. Rule: R17.
+    pub fn drop_stream(&mut self, owner: Bid, to: Bid, stream: u32) {
+        self.retain(|frame| {
+            let head = || {
+                let payload = frame.tail.get(TAIL_HEAD_LEN..)?;
+                TransferHead::decode(payload).ok()
+            };
+            let is_it =
+                |head: TransferHead| (head.owner, head.to, head.stream) == (owner, to, stream);
+            frame.tail_head.kind != PayloadKind::Transfer || !head().is_some_and(is_it)
+        });
     }
 
     /// When [`Self::expire`] is wanted next.

@@ -162,6 +162,20 @@ impl Replies {
         newest
     }
 
+    /// Where a message to a queue goes first: nowhere else when the newest requester is here.
+    /// Rule: R12 b.
+    pub fn way_out(
+        &mut self,
+        kind: KindCode,
+        name: &str,
+        own: Bid,
+        now: Now,
+        is_reachable: impl Fn(Bid) -> bool,
+    ) -> Option<Bid> {
+        self.newest(kind, name, now, |bid| bid == own || is_reachable(bid))
+            .filter(|bid| *bid != own)
+    }
+
     /// True when the name has a route, reachable or not. No use is counted.
     #[must_use]
     pub fn is_known(&self, kind: KindCode, name: &str, now: Now) -> bool {

@@ -54,6 +54,8 @@ pub struct SiteStatus {
     pub instance: Instance,
     /// Its process.
     pub epoch: Epoch,
+    /// Version of its record within the epoch.
+    pub seq: u64,
     /// First epoch of the claim.
     pub since: Epoch,
     /// There is a way to it; true for this broker.
@@ -180,6 +182,7 @@ impl Mesh {
             bid: record.id.bid,
             instance: record.instance,
             epoch: record.epoch,
+            seq: record.seq,
             since: record.since,
             is_reachable: record.lost.is_none(),
             is_rival: self.map.rivals.contains(&record.id),

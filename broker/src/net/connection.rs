@@ -135,20 +135,8 @@ pub async fn serve(
         outbound.attach_socket(stream.clone());
     }
     let cancel = shared.cancel.child_token();
-    let site = broker.config().broker.site.clone();
-    let prefix = format!("ID:{site}-{:x}-{id}:", broker.epoch);
-    let mut client = Client {
-        session: Session::new(settings(&limits), &prefix),
-        decoder: Decoder::new(frame_limits(&limits, false)),
-        partial: Vec::new(),
-        sink: ConnectionSink::new(
-            broker.clone(),
-            outbound.clone(),
-            prefix.clone().into_boxed_str(),
-        ),
-        limits,
-        certificate,
-    };
+    let mut client = Client::new(broker.clone(), outbound.clone(), limits);
+    client.certificate = certificate;
     let writing = tokio::spawn(write(
         broker.clone(),
         writer,
@@ -323,8 +311,22 @@ async fn fill(reader: &mut Reader, client: &mut Client) -> io::Result<usize> {
 }
 
 impl Client {
+    /// A client that has said nothing yet.
+    pub(super) fn new(broker: Arc<Broker>, outbound: Arc<Outbound>, limits: Limits) -> Self {
+        let site = broker.config().broker.site.clone();
+        let prefix = format!("ID:{site}-{:x}-{}:", broker.epoch, outbound.connection);
+        Self {
+            session: Session::new(settings(&limits), &prefix),
+            decoder: Decoder::new(frame_limits(&limits, false)),
+            partial: Vec::new(),
+            sink: ConnectionSink::new(broker, outbound, prefix.into_boxed_str()),
+            limits,
+            certificate: None,
+        }
+    }
+
     /// Handles bytes, and what was left over from earlier ones.
-    fn handle(&mut self, bytes: &[u8]) {
+    pub(super) fn handle(&mut self, bytes: &[u8]) {
         self.sink.refresh_identity();
         if self.partial.is_empty() {
             let consumed = self.decode(bytes);

@@ -10,6 +10,7 @@ use crate::broker::connections::{Connection, OpenGuard};
 use crate::broker::matching::MatchCache;
 use crate::broker::publish::Publisher;
 use crate::config::file::User;
+use crate::security::Identity;
 use crate::security::authn::LoginError;
 use crate::security::certificate;
 use crate::wire::stomp::session::Login;
@@ -71,6 +72,22 @@ pub(super) async fn verify(
     let (Ok(verifier), Some(identity)) = (outcome, identity) else {
         return;
     };
+    admit(broker, client, login, identity, verifier, address, cancel);
+    if client.session.is_open() {
+        guard.logged_in();
+    }
+}
+
+/// Lets a verified client in, unless somebody has its client id.
+pub(super) fn admit(
+    broker: &Arc<Broker>,
+    client: &mut Client,
+    login: Login,
+    identity: Arc<Identity>,
+    verifier: u64,
+    address: &str,
+    cancel: &CancellationToken,
+) {
     let id = client.sink.outbound.connection;
     let connection = Arc::new(Connection {
         id,
@@ -83,18 +100,23 @@ pub(super) async fn verify(
         verifier: Some(verifier),
         subscriptions: std::sync::Mutex::default(),
     });
-    broker.connections.add(connection.clone());
+    if !broker.connections.add(connection.clone()) {
+        // Judged together with the entry into the table: of two logins at once one is refused.
+        let client_id = connection.client_id.as_deref().unwrap_or_default();
+        let text = format!("Broker: Client: {client_id} already connected");
+        client.session.login_failed(&text, &mut client.sink);
+        return client.sink.finish_batch();
+    }
     client.sink.connection = Some(connection);
     client.sink.publisher = Some(Publisher {
         connection: id,
         identity,
         cache: MatchCache::default(),
     });
-    guard.logged_in();
     client
         .decoder
         .set_limits(frame_limits(&client.limits, true));
-    let site = &config.broker.site;
+    let site = &broker.config().broker.site;
     client.session.logged_in(
         &format!("ID:{site}-{:x}-{id}", broker.epoch),
         &mut client.sink,
@@ -127,9 +149,5 @@ fn too_many(broker: &Broker, login: &Login, own: u32, general: u32) -> Option<St
             login.login
         ));
     }
-    let client_id = login.client_id.as_deref()?;
-    broker
-        .connections
-        .has_client_id(client_id)
-        .then(|| format!("Broker: Client: {client_id} already connected"))
+    None
 }

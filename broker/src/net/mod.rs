@@ -6,5 +6,7 @@ mod login;
 pub mod outbound;
 pub mod sink;
 pub mod subscriber;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 pub mod unacked;

@@ -197,6 +197,11 @@ impl Outbound {
         state.pending.len() + state.writing.len() - state.written
     }
 
+    /// Counts messages that were dropped before they came here.
+    pub fn count_dropped(&self, messages: u64) {
+        self.dropped.fetch_add(messages, Ordering::Relaxed);
+    }
+
     /// Frames dropped because the client read too slowly.
     #[must_use]
     pub fn dropped(&self) -> u64 {

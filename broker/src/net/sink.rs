@@ -1,23 +1,21 @@
 //! A session's requests, carried out on the broker.
 
+mod subscribing;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::outbound::Outbound;
 use super::subscriber::{AckMode, Subscriber};
-use super::unacked::{Delivered, Named, Source};
+use super::unacked::{Delivered, Named};
 use crate::broker::Broker;
 use crate::broker::connections::Connection;
 use crate::broker::publish::{PublishError, Publisher};
-use crate::broker::subscriptions::SubscribeError;
 use crate::model::{Destination, Kind, Message, MessageView};
-use crate::queue::state::{ConsumerId, ConsumerOptions};
+use crate::queue::state::ConsumerId;
 use crate::queue::{QueueCell, Work};
 use crate::security::Verb;
-use crate::selector::{Conversion, Selector};
-use crate::wire::stomp::encode::{self, Escaping, Presentation};
-use crate::wire::stomp::session::{self, AckName, Answer, Login, Subscribe};
+use crate::wire::stomp::session::{AckName, Answer, Login, Subscribe};
 use crate::wire::stomp::{Refusal, Sink};
 
 /// Messages a browser is shown.
@@ -152,80 +150,6 @@ impl ConnectionSink {
         }
     }
 
-    fn subscriber(
-        &self,
-        subscribe: &Subscribe<'_>,
-        kind: Kind,
-        name: &str,
-        selector: Option<Selector>,
-    ) -> Subscriber {
-        let mode = match subscribe.mode {
-            session::AckMode::Auto => AckMode::Auto,
-            session::AckMode::Client => AckMode::Client,
-            session::AckMode::Individual => AckMode::Individual,
-        };
-        let escaping = Escaping::from(subscribe.version);
-        let mut prefix = Vec::new();
-        encode::prefix(subscribe.id, None, escaping, &mut prefix);
-        Subscriber {
-            key: self.broker.next_subscriber(),
-            outbound: self.outbound.clone(),
-            session_id: subscribe.number,
-            mode,
-            filter: Destination::new(kind, name),
-            selector,
-            no_local: subscribe.no_local,
-            user: self
-                .publisher
-                .as_ref()
-                .map_or_else(|| Arc::from(""), |one| one.identity.user.clone()),
-            subscription_id: subscribe.id.map(Box::from),
-            escaping,
-            names_acks: subscribe.version == crate::wire::stomp::Version::V12,
-            prefix: prefix.into_boxed_slice(),
-            presentation: Presentation {
-                own_names: self.own_names.clone(),
-                home: self.broker.presentation.home,
-            },
-            is_allowed: AtomicBool::new(true),
-        }
-    }
-
-    fn capacity(&self, subscribe: &Subscribe<'_>, kind: Kind, name: &str) -> u32 {
-        let policies = self.broker.policies();
-        let default = if kind.is_queue() {
-            policies.queue(name).prefetch
-        } else {
-            policies.topic_prefetch
-        };
-        subscribe
-            .prefetch
-            .unwrap_or(default)
-            .clamp(1, crate::broker::policies::MAX_PREFETCH)
-    }
-
-    fn browse(&mut self, subscribe: &Subscribe<'_>, selector: Option<Selector>) {
-        let escaping = Escaping::from(subscribe.version);
-        for (kind, name) in subscribe.parts {
-            let filter = Destination::new(*kind, name);
-            let reader = Presentation {
-                own_names: self.own_names.clone(),
-                home: self.broker.presentation.home,
-            };
-            for message in self.broker.browse(&filter, selector.as_ref(), BROWSE_LIMIT) {
-                let Some(view) = message.view() else { continue };
-                let mut frame = Vec::new();
-                encode::prefix(subscribe.id, None, escaping, &mut frame);
-                encode::tail(&view, escaping, &reader, &mut frame);
-                self.outbound.push(&[&frame]);
-            }
-        }
-        let mut end = Vec::new();
-        encode::browser_end(subscribe.destination, subscribe.id, escaping, &mut end);
-        self.outbound.push(&[&end]);
-        self.work.touch(&self.outbound);
-    }
-
     fn flush_replies(&mut self, receipt: &[u8]) {
         if !self.replies.is_empty() || !receipt.is_empty() {
             self.outbound.push(&[&self.replies, receipt]);
@@ -235,17 +159,16 @@ impl ConnectionSink {
     }
 
     fn consume(&mut self, delivered: Delivered, is_nack: bool) {
-        let Source::Queue {
+        let Delivered {
             queue,
             consumer,
             seq,
             ..
-        } = delivered.source
-        else {
-            return;
-        };
+        } = delivered;
+        // A refusal by one of many subscribers to a topic says nothing about the message.
+        let is_refused = is_nack && queue.destination.kind != Kind::TempTopic;
         queue.apply(&mut self.work, |queue, effects| {
-            if is_nack {
+            if is_refused {
                 queue.reject(ConsumerId(consumer), seq, effects)
             } else {
                 queue.ack(ConsumerId(consumer), seq, effects)
@@ -261,16 +184,6 @@ impl ConnectionSink {
             .get(&number)?
             .first()
             .map(|subscriber| subscriber.mode)
-    }
-
-    fn subscribe_error(&self, error: SubscribeError, kind: Kind, name: &str) -> Refusal {
-        match error {
-            SubscribeError::Denied(verb) => self.not_authorized(verb, kind, name),
-            SubscribeError::TooManyDestinations => Refusal::TooManyDestinations,
-            SubscribeError::NotOwner => {
-                Refusal::NoSuchTemporary(format!("{}{name}", kind.scheme()))
-            }
-        }
     }
 }
 
@@ -344,59 +257,11 @@ impl Sink for ConnectionSink {
     }
 
     fn subscribe(&mut self, subscribe: &Subscribe<'_>, receipt: &[u8]) -> Result<(), Refusal> {
-        let Some(identity) = self
-            .publisher
-            .as_ref()
-            .map(|publisher| publisher.identity.clone())
-        else {
-            return Ok(());
-        };
-        let selector = match subscribe.selector {
-            None => None,
-            Some(text) => Some(
-                Selector::parse(text, Conversion::ConvertStrings)
-                    .map_err(|error| Refusal::BadSelector(error.to_string()))?,
-            ),
-        };
-        if subscribe.durable_name.is_some() {
-            return Err(Refusal::InvalidSubscription(
-                "durable subscriptions are not available",
-            ));
-        }
-        let id = self.outbound.connection;
-        for (kind, name) in subscribe.parts {
-            let filter = Destination::new(*kind, name);
-            if let Err(error) = self.broker.check_subscribe(id, &identity, &filter) {
-                return Err(self.subscribe_error(error, *kind, name));
-            }
-        }
-        if subscribe.is_browser {
-            self.flush_replies(receipt);
-            self.browse(subscribe, selector);
-            return Ok(());
-        }
-        self.flush_replies(receipt);
-        for (kind, name) in subscribe.parts {
-            let capacity = self.capacity(subscribe, *kind, name);
-            let subscriber = Arc::new(self.subscriber(subscribe, *kind, name, selector.clone()));
-            let options = ConsumerOptions {
-                selector: selector.clone(),
-                capacity,
-                priority: subscribe.priority,
-                is_exclusive: subscribe.is_exclusive,
-            };
-            if let Some(connection) = &self.connection {
-                connection.add_subscription(subscriber.clone(), capacity);
-            }
-            self.subscribers
-                .entry(subscribe.number)
-                .or_default()
-                .push(subscriber.clone());
-            self.broker
-                .subscribe(&subscriber, &options, &mut self.work)
-                .map_err(|error| self.subscribe_error(error, *kind, name))?;
-        }
-        Ok(())
+        self.make_subscription(subscribe, receipt)
+    }
+
+    fn delete_durable(&mut self, client_id: &str, name: &str) -> Result<(), Refusal> {
+        self.end_durable(client_id, name)
     }
 
     fn unsubscribe(&mut self, number: u32) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::outbound::{Append, Outbound};
-use super::unacked::{Delivered, Source};
+use super::unacked::Delivered;
+use crate::broker::durables::Durable;
 use crate::model::{Destination, Message, MessageView};
 use crate::queue::QueueCell;
 use crate::selector::Selector;
@@ -33,8 +34,13 @@ pub struct Subscriber {
     pub session_id: u32,
     /// When messages count as consumed.
     pub mode: AckMode,
-    /// What it asked for: a destination or a pattern.
+    /// What it asked for: a destination or a pattern; the first one of a durable subscription.
     pub filter: Destination,
+    /// The durable subscription that it consumes from.
+    pub durable: Option<Arc<Durable>>,
+    /// Of a topic whose messages it acknowledges, or of which it wants so many held and no more:
+    /// what waits for room in its window. It is its one consumer.
+    pub backlog: Option<Arc<QueueCell>>,
     /// Only messages that match.
     pub selector: Option<Selector>,
     /// Leaves out what its own connection publishes.
@@ -69,7 +75,7 @@ impl Subscriber {
     /// True when MESSAGE frames may be shared between subscribers with equal escaping.
     #[must_use]
     pub fn takes_shared_tail(&self, view: &MessageView<'_>) -> bool {
-        self.mode == AckMode::Auto && !self.presentation.changes(view)
+        self.backlog.is_none() && !self.presentation.changes(view)
     }
 
     /// Hands over a topic message whose tail was encoded before.
@@ -79,18 +85,10 @@ impl Subscriber {
 
     /// Hands over a topic message that is encoded for this subscriber alone.
     pub fn deliver_topic(&self, view: &MessageView<'_>) -> Append {
-        if self.mode == AckMode::Auto {
-            return with_scratch(|scratch| {
-                encode::tail(view, self.escaping, &self.presentation, scratch);
-                self.outbound.push_droppable(&[&self.prefix, scratch])
-            });
-        }
-        let delivered = Delivered {
-            subscription: self.session_id,
-            source: Source::Topic(view.id.into()),
-        };
-        self.outbound
-            .push_acked(delivered, |token, out| self.encode_acked(view, token, out))
+        with_scratch(|scratch| {
+            encode::tail(view, self.escaping, &self.presentation, scratch);
+            self.outbound.push_droppable(&[&self.prefix, scratch])
+        })
     }
 
     /// Hands over a message that the queue counts as in flight at this consumer.
@@ -105,15 +103,12 @@ impl Subscriber {
                     .push_auto(&[&self.prefix, scratch], queue.clone(), self.key, seq)
             });
         }
-        let source = Source::Queue {
+        let delivered = Delivered {
+            subscription: self.session_id,
             queue: queue.clone(),
             consumer: self.key,
             seq,
             message: message.clone(),
-        };
-        let delivered = Delivered {
-            subscription: self.session_id,
-            source,
         };
         self.outbound
             .push_acked(delivered, |token, out| self.encode_acked(&view, token, out))

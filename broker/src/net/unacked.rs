@@ -6,39 +6,24 @@ use std::sync::Arc;
 use crate::model::Message;
 use crate::queue::QueueCell;
 
-/// Where an unacknowledged message came from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A queue that waits for the answer.
-    Queue {
-        /// The queue.
-        queue: Arc<QueueCell>,
-        /// The consumer in it.
-        consumer: u64,
-        /// The number of the message in it.
-        seq: u64,
-        /// The message, for its id.
-        message: Message,
-    },
-    /// A topic: the answer is only counted. Holds the message id.
-    Topic(Arc<str>),
-}
-
-/// One message in a client's hands.
+/// One message in a client's hands, and the queue that waits for the answer.
 #[derive(Debug, Clone)]
 pub struct Delivered {
     /// The subscription, by its number in the session.
     pub subscription: u32,
-    /// Where it came from.
-    pub source: Source,
+    /// The queue: for a topic, the backlog of the subscription.
+    pub queue: Arc<QueueCell>,
+    /// The consumer in it.
+    pub consumer: u64,
+    /// The number of the message in it.
+    pub seq: u64,
+    /// The message, for its id.
+    pub message: Message,
 }
 
 impl Delivered {
     fn has_id(&self, id: &str) -> bool {
-        match &self.source {
-            Source::Queue { message, .. } => message.view().is_some_and(|view| view.id == id),
-            Source::Topic(own) => &**own == id,
-        }
+        self.message.view().is_some_and(|view| view.id == id)
     }
 }
 
@@ -131,22 +116,36 @@ impl Unacked {
 
 #[cfg(test)]
 mod tests {
-    use super::{Delivered, Named, Source, Unacked};
+    use std::sync::Arc;
 
-    fn topic(subscription: u32, id: &str) -> Delivered {
+    use super::{Delivered, Named, Unacked};
+    use crate::model::{Destination, Kind, Message, MessageView};
+    use crate::queue::QueueCell;
+    use crate::queue::state::QueueLimits;
+
+    fn delivered(subscription: u32, id: &str) -> Delivered {
+        let limits = QueueLimits {
+            max_bytes: 1,
+            max_messages: 0,
+            max_redeliveries: 0,
+        };
+        let destination = Destination::new(Kind::Queue, "q");
         Delivered {
             subscription,
-            source: Source::Topic(id.into()),
+            queue: Arc::new(QueueCell::new(destination, limits, 0)),
+            consumer: 1,
+            seq: 1,
+            message: Message::from_view(&MessageView::new(Kind::Queue, "q", id, b"")),
         }
     }
 
     #[test]
     fn a_cumulative_answer_takes_the_earlier_ones_of_its_subscription_only() {
         let mut unacked = Unacked::default();
-        let first = unacked.add(topic(1, "a"));
-        unacked.add(topic(2, "b"));
-        let third = unacked.add(topic(1, "c"));
-        unacked.add(topic(1, "d"));
+        let first = unacked.add(delivered(1, "a"));
+        unacked.add(delivered(2, "b"));
+        let third = unacked.add(delivered(1, "c"));
+        unacked.add(delivered(1, "d"));
         assert_eq!(unacked.find(Named::Id("c", Some(1))), Some((third, 1)));
         assert_eq!(unacked.find(Named::Id("c", Some(2))), None);
         let taken: Vec<u64> = unacked

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::handover::Arrival;
 use super::state::{
     Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, Queue, QueueCounters, QueueLimits,
 };
@@ -134,6 +135,18 @@ impl QueueCell {
         now_ns: u64,
         work: &mut Work,
     ) -> Enqueued {
+        self.enqueue_with(size, now_ns, work, |queue, effects| {
+            queue.enqueue(message(), effects)
+        })
+    }
+
+    fn enqueue_with(
+        self: &Arc<Self>,
+        size: usize,
+        now_ns: u64,
+        work: &mut Work,
+        enqueue: impl FnOnce(&mut Queue, &mut Vec<Effect>) -> Admission,
+    ) -> Enqueued {
         let mut inner = self.lock();
         if inner.is_removed {
             return Enqueued::Gone;
@@ -143,7 +156,7 @@ impl QueueCell {
             return Enqueued::Full;
         }
         let Inner { queue, effects, .. } = &mut *inner;
-        let admission = queue.enqueue(message(), effects);
+        let admission = enqueue(queue, effects);
         self.perform(&mut inner, work);
         match admission {
             Admission::Accepted => {
@@ -155,6 +168,36 @@ impl QueueCell {
             }
             Admission::Full => Enqueued::Full,
         }
+    }
+
+    /// Takes a message of another broker.
+    pub fn take_over(self: &Arc<Self>, arrival: Arrival, now_ns: u64, work: &mut Work) -> Enqueued {
+        self.enqueue_with(arrival.message.len(), now_ns, work, |queue, effects| {
+            queue.take_over(arrival, effects)
+        })
+    }
+
+    /// Takes a message of a topic. When the queue is full the oldest that wait make room for it;
+    /// returns how many messages were lost, that one included when nothing could make room.
+    pub fn enqueue_dropping(self: &Arc<Self>, message: &Message, work: &mut Work) -> u64 {
+        let mut inner = self.lock();
+        if inner.is_removed {
+            return 0;
+        }
+        let Inner { queue, effects, .. } = &mut *inner;
+        let dropped = queue.make_room(message.len());
+        let admission = queue.enqueue(message.clone(), effects);
+        self.perform(&mut inner, work);
+        dropped + u64::from(admission == Admission::Full)
+    }
+
+    /// Empties the queue for good: it takes nothing more, and nobody is served.
+    pub fn discard(&self) {
+        let mut inner = self.lock();
+        let limits = inner.queue.limits();
+        inner.is_removed = true;
+        inner.queue = Queue::new(limits);
+        inner.targets.clear();
     }
 
     /// Adds a consumer; false when the queue was removed meanwhile.
@@ -220,7 +263,9 @@ impl QueueCell {
             queue,
             ..
         } = inner;
+        // What waits in the backlog of a topic subscription is for nobody else.
         if queue.ready() > 0
+            && self.destination.kind.is_queue()
             && !work
                 .waiting
                 .last()

@@ -4,7 +4,7 @@ use crate::model::Message;
 use crate::routing::properties::MessageProperties;
 use crate::selector::ClassId;
 
-use super::state::{Kept, Queue};
+use super::state::{Kept, Queue, REMOTE};
 use super::types::{ConsumerId, DeadReason, Effect};
 
 impl Queue {
@@ -16,6 +16,7 @@ impl Queue {
                 message,
                 holder: None,
                 classes,
+                history: None,
             },
         );
         self.ready_count += 1;
@@ -189,10 +190,16 @@ impl Queue {
         let Some(kept) = self.kept.get_mut(&seq) else {
             return;
         };
-        if kept.holder.take().is_none() {
+        let Some(holder) = kept.holder.take() else {
             return;
+        };
+        if let Some(history) = &mut kept.history
+            && holder != REMOTE
+        {
+            history.since = None;
         }
         self.ready_count += 1;
+        self.scan.came_back(seq);
         if was_seen {
             kept.message.redelivered = true;
             kept.message.redeliveries = kept.message.redeliveries.saturating_add(1);

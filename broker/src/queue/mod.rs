@@ -6,10 +6,13 @@
 
 pub mod cell;
 mod dispatch;
+pub mod handover;
 mod remote;
+mod scan;
 pub mod state;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use cell::{Enqueued, Forwarded, QueueCell, Work};
+pub use scan::{Look, TURN};

@@ -46,6 +46,7 @@ impl Queue {
     }
 
     /// Numbers of ready messages after `after`, oldest first.
+    #[must_use]
     pub fn ready_after(&self, after: u64, limit: usize) -> Vec<u64> {
         self.kept
             .range(after.saturating_add(1)..)

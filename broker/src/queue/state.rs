@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::handover::History;
+use super::scan::Scan;
 use crate::model::Message;
 use crate::routing::properties::MessageProperties;
 use crate::selector::{ClassId, ClassIndex, Selector};
@@ -52,6 +54,8 @@ pub(super) struct Kept {
     pub(super) message: Message,
     pub(super) holder: Option<ConsumerId>,
     pub(super) classes: Vec<ClassId>,
+    /// Of a message that moved or was refused.
+    pub(super) history: Option<Box<History>>,
 }
 
 /// One queue.
@@ -69,6 +73,7 @@ pub struct Queue {
     pub(super) classes: HashMap<ClassId, Class>,
     pub(super) scratch: Vec<ClassId>,
     pub(super) counters: QueueCounters,
+    pub(super) scan: Scan,
 }
 
 impl Queue {
@@ -88,12 +93,63 @@ impl Queue {
             classes: HashMap::new(),
             scratch: Vec::new(),
             counters: QueueCounters::default(),
+            scan: Scan::default(),
         }
     }
 
     /// Applies new limits from the next command on.
     pub fn set_limits(&mut self, limits: QueueLimits) {
         self.limits = limits;
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub const fn limits(&self) -> QueueLimits {
+        self.limits
+    }
+
+    /// Removes waiting messages, the oldest first, until one of that size is admitted; returns how
+    /// many. What is in flight stays.
+    pub fn make_room(&mut self, size: usize) -> u64 {
+        let mut removed = 0;
+        while self.is_full_for(size)
+            && let Some(seq) = self.oldest_ready()
+        {
+            self.remove(seq);
+            removed += 1;
+        }
+        removed
+    }
+
+    /// Without a consumer everything is ready; with one, its class knows what is.
+    fn oldest_ready(&self) -> Option<u64> {
+        if self.ready_count == 0 {
+            return None;
+        }
+        let of_classes = self
+            .classes
+            .values()
+            .filter_map(|class| class.ready.first())
+            .min();
+        let waits = |(_, kept): &(&u64, &Kept)| kept.holder.is_none();
+        of_classes
+            .or_else(|| self.kept.iter().find(waits).map(|(seq, _)| seq))
+            .copied()
+    }
+
+    /// Removes the waiting messages that `keeps` is false for; returns how many.
+    pub fn retain_ready(&mut self, keeps: impl Fn(&Message) -> bool) -> usize {
+        let unwanted = |(_, kept): &(&u64, &Kept)| kept.holder.is_none() && !keeps(&kept.message);
+        let seqs: Vec<u64> = self
+            .kept
+            .iter()
+            .filter(unwanted)
+            .map(|(seq, _)| *seq)
+            .collect();
+        for seq in &seqs {
+            self.remove(*seq);
+        }
+        seqs.len()
     }
 
     /// Takes a message, and hands it on at once when a matching consumer has room.

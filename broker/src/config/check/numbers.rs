@@ -58,6 +58,11 @@ fn counts(file: &BrokerFile) -> Vec<(String, Option<u64>, RangeInclusive<u64>)> 
         ("limits.id_length", limits.id_length, 1..=65_535),
         ("limits.destinations", limits.destinations, any.clone()),
         (
+            "limits.durable_subscriptions",
+            limits.durable_subscriptions,
+            0..=u64::from(u32::MAX),
+        ),
+        (
             "limits.transaction_frames",
             limits.transaction_frames,
             any.clone(),
@@ -76,6 +81,11 @@ fn counts(file: &BrokerFile) -> Vec<(String, Option<u64>, RangeInclusive<u64>)> 
         ("shutdown.drain_rate", file.shutdown.drain_rate, any),
         ("queue.prefetch", file.queue.prefetch, 1..=MAX_PREFETCH),
         ("topic.prefetch", file.topic.prefetch, 1..=MAX_PREFETCH),
+        (
+            "topic.durable_prefetch",
+            file.topic.durable_prefetch,
+            1..=MAX_PREFETCH,
+        ),
         ("mesh.open_credit", file.mesh.open_credit, 0..=65_535),
     ]
     .map(|(path, given, range)| (path.to_owned(), given.map(u64::from), range))
@@ -127,6 +137,11 @@ fn sizes(file: &BrokerFile) -> Vec<(&'static str, Option<Size>, Size)> {
     vec![
         ("limits.frame", limits.frame, Size(1 << 10)),
         ("limits.outbound", limits.outbound, Size(4 << 10)),
+        (
+            "topic.durable_max_bytes",
+            file.topic.durable_max_bytes,
+            Size(4 << 10),
+        ),
         ("stomp.max_line", stomp.max_line, Size(128)),
         (
             "stomp.max_header_block",

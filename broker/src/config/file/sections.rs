@@ -98,6 +98,12 @@ section! {
     TopicSection {
         /// Messages in flight per consumer that acknowledges.
         prefetch: u32,
+        /// Messages in flight at the consumer of a durable subscription.
+        durable_prefetch: u32,
+        /// Messages of one durable subscription; 0 = no limit.
+        durable_max_messages: u32,
+        /// Bytes of one durable subscription.
+        durable_max_bytes: Size,
     }
 }
 
@@ -122,6 +128,10 @@ section! {
         id_length: u32,
         /// Queues.
         destinations: u32,
+        /// Durable subscriptions.
+        durable_subscriptions: u32,
+        /// Durable subscriptions of one user; 0 = off.
+        durable_subscriptions_per_user: u32,
         /// Frames in a transaction.
         transaction_frames: u32,
         /// Bytes of a connection's open transactions.

@@ -33,7 +33,8 @@ impl Mesh {
         self.update_links(now);
         self.close_denied(now, out);
         self.close_withdrawn(now, out);
-        self.issuer.changed(now);
+        // People change costs rarely, and until others know, frames bounce between them and this broker.
+        self.issuer.at_once(now);
         self.reports.state_changed(now);
         self.need_map(now);
         self.publish(out);

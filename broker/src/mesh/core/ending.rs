@@ -305,7 +305,7 @@ impl Mesh {
             let was_advertised = link.is_advertised;
             link.went_down(&timing, now);
             if was_advertised {
-                self.issuer.lost(now);
+                self.issuer.at_once(now);
             }
             self.compute_map(now, out);
             out.push(Action::Resplit(id));

@@ -64,10 +64,10 @@ impl Issuer {
 }
 
 impl Issuer {
-    /// An advertised link is gone: told at once, whatever was told lately. While others do not know,
-    /// frames bounce between them and this broker. A flapping link is held back when it comes up
-    /// again (R1), so the number of these is bounded.
-    pub(super) fn lost(&mut self, now: Now) {
+    /// An advertised link is gone, or the configuration is another one: told at once, whatever was
+    /// told lately. While others do not know, frames bounce between them and this broker. A flapping
+    /// link is held back when it comes up again (R1), so the number of these is bounded.
+    pub(super) fn at_once(&mut self, now: Now) {
         self.changed(now);
         self.due = Some(now);
     }

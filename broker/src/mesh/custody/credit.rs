@@ -37,6 +37,8 @@ struct Ask {
     until: Now,
     delay: Duration,
     not_before: Now,
+    /// Nobody was told yet that the wait is over.
+    is_resting: bool,
     hint: u32,
     used: Now,
 }
@@ -166,16 +168,20 @@ impl Asked {
         }
     }
 
-    /// Counts silence as nothing granted; names the queues concerned.
-    pub(super) fn tick(&mut self, now: Now, mut silent: impl FnMut(&QueueName)) {
+    /// Counts silence as nothing granted; names the queues that may ask again.
+    pub(super) fn tick(&mut self, now: Now, mut look: impl FnMut(&QueueName)) {
         for (key, ask) in &mut self.asks {
+            if ask.is_resting && ask.not_before <= now {
+                ask.is_resting = false;
+                look(&key.queue);
+            }
             if ask
                 .pending
                 .is_some_and(|since| now.since(since) >= CREQ_WAIT)
             {
                 ask.pending = None;
                 ask.back_off(now);
-                silent(&key.queue);
+                look(&key.queue);
             }
         }
         self.asks
@@ -188,11 +194,14 @@ impl Asked {
     }
 
     pub(super) fn deadline(&self) -> Option<Now> {
-        self.asks
-            .values()
-            .filter_map(|ask| ask.pending)
-            .min()
-            .map(|since| since.plus(CREQ_WAIT))
+        let due = |ask: &Ask| {
+            let silent = ask.pending.map(|since| since.plus(CREQ_WAIT));
+            silent
+                .into_iter()
+                .chain(ask.is_resting.then_some(ask.not_before))
+                .min()
+        };
+        self.asks.values().filter_map(due).min()
     }
 }
 
@@ -201,6 +210,7 @@ impl Ask {
         self.left = 0;
         self.delay = (self.delay * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
         self.not_before = now.plus(self.delay);
+        self.is_resting = true;
     }
 }
 

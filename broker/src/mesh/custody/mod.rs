@@ -25,6 +25,7 @@ use super::ids::{Bid, Epoch, Now};
 use super::messages::Body;
 use credit::{Asked, Grants};
 use incoming::Incoming;
+use offer::{LEARNED_BYTES, LEARNED_FRAMES};
 use outgoing::Stream;
 
 pub use credit::{CREQ_WAIT, GRANT_TTL};
@@ -60,6 +61,12 @@ struct Peer {
     is_reachable: bool,
     learned_frames: usize,
     learned_bytes: usize,
+}
+
+impl Peer {
+    const fn is_spent(&self) -> bool {
+        self.learned_frames >= LEARNED_FRAMES || self.learned_bytes >= LEARNED_BYTES
+    }
 }
 
 /// Standing credit used and share of the rotation, of one entry.
@@ -121,6 +128,18 @@ impl Custody {
     #[must_use]
     pub const fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Transfers without an outcome.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.streams.values().map(Stream::len).sum()
+    }
+
+    /// Bytes of transfers that wait for one before them.
+    #[must_use]
+    pub const fn reorder_bytes(&self) -> usize {
+        self.reorder_bytes
     }
 
     /// Everything but offers.

@@ -13,9 +13,9 @@ pub const HOLD_MIN: Duration = Duration::from_millis(50);
 /// twice as long after each further one, up to this.
 pub const HOLD_MAX: Duration = Duration::from_secs(5);
 /// Implicit credit of learned routes per destination: frames,
-const LEARNED_FRAMES: usize = 1024;
+pub(super) const LEARNED_FRAMES: usize = 1024;
 /// and bytes.
-const LEARNED_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const LEARNED_BYTES: usize = 4 * 1024 * 1024;
 /// What one transfer advances an entry without weight in the rotation.
 const STRIDE: u64 = 1 << 32;
 

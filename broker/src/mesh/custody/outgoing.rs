@@ -132,6 +132,10 @@ impl Stream {
         self.items.len() >= MAX_OPEN
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.items.is_empty()
     }

@@ -19,6 +19,7 @@ impl Custody {
         let Some(stream) = self.streams.get_mut(&key) else {
             return;
         };
+        let was_spent = stream.is_full() || self.peers.get(&from).is_some_and(Peer::is_spent);
         let refused: BTreeMap<u64, u32> = ack.refused.iter().map(|r| (r.seq, r.why)).collect();
         let mut settled = Vec::new();
         while let Some((seq, item)) = stream.pop(ack.upto, now) {
@@ -36,6 +37,9 @@ impl Custody {
         }
         for item in lost {
             self.take_back(from, item, out);
+        }
+        if was_spent {
+            self.look_at_all(out);
         }
     }
 
@@ -125,6 +129,12 @@ impl Custody {
             let Some(stream) = self.streams.get_mut(&(bid, is_persistent)) else {
                 continue;
             };
+            let is_void = !is_persistent && !stream.is_holding();
+            if is_new_process && (stream.is_idle() || is_void) {
+                // The new process has nothing of it, and would wait for what came before.
+                self.streams.remove(&(bid, is_persistent));
+                continue;
+            }
             if is_new_process {
                 stream.flag_redelivered();
             }

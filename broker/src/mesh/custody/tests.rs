@@ -332,6 +332,22 @@ fn a_receiver_that_lost_its_memory_says_so_and_everything_open_comes_back_flagge
 }
 
 #[test]
+fn a_new_process_of_the_receiver_gets_a_new_stream_when_nothing_is_open() {
+    let (mut a, mut b) = (machine(A, 1), machine(B, 1));
+    hand_over(&mut a, &mut b, 1, None);
+    let mut b = machine(B, 2);
+    let restarted = Event::Peer {
+        bid: B,
+        epoch: Epoch(2),
+        is_reachable: true,
+    };
+    assert!(say(&mut a, restarted, 500).is_empty());
+    let fresh = transfers(offer(&mut a, &message(2), 500).1);
+    assert_eq!((fresh[0].0.stream, fresh[0].0.seq), (2, 1));
+    assert_eq!(receive(&mut b, &fresh[0], 500).len(), 1);
+}
+
+#[test]
 fn a_stream_that_its_receiver_does_not_know_comes_back_flagged_also_without_a_new_epoch() {
     let (mut a, mut b) = (machine(A, 1), machine(B, 1));
     hand_over(&mut a, &mut b, 1, None);

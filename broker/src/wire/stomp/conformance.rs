@@ -83,6 +83,10 @@ impl Sink for Recorder {
         self.events.push(format!("unsubscribe {number}"));
     }
 
+    fn delete_durable(&mut self, client_id: &str, name: &str) -> Result<(), Refusal> {
+        self.note(format!("delete {client_id} {name}"))
+    }
+
     fn answer(&mut self, answer: &Answer, transaction: Option<&str>) -> Result<(), Refusal> {
         let word = if answer.is_nack { "nack" } else { "ack" };
         self.note(format!("{word} {:?} {transaction:?}", answer.name))

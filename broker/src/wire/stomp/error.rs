@@ -162,6 +162,17 @@ pub enum Refusal {
     /// A durable subscription that cannot be made.
     #[error("Invalid Subscription: {0}")]
     InvalidSubscription(&'static str),
+    /// A durable subscription that somebody consumes from.
+    #[error("Durable consumer is in use for client: {client_id} and subscriptionName: {name}")]
+    DurableInUse {
+        /// The client id.
+        client_id: String,
+        /// The subscription's name.
+        name: String,
+    },
+    /// As many durable subscriptions as are allowed.
+    #[error("too many durable subscriptions")]
+    TooManyDurables,
     /// A limit is reached and the policy is to refuse.
     #[error("{destination} is full: the message was refused")]
     Full {

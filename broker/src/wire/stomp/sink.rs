@@ -102,14 +102,11 @@ pub trait Sink {
     fn subscribe(&mut self, subscribe: &Subscribe<'_>, receipt: &[u8]) -> Result<(), Refusal>;
     /// The subscription with that number ends.
     fn unsubscribe(&mut self, number: u32);
-    /// The durable subscription of that client id and name is deleted, with what it kept. Where
-    /// there are none, none matches.
+    /// The durable subscription of that client id and name is deleted, with what it kept.
     ///
     /// # Errors
-    /// There is no such subscription.
-    fn delete_durable(&mut self, _client_id: &str, _name: &str) -> Result<(), Refusal> {
-        Err(Refusal::NoSubscription)
-    }
+    /// There is no such subscription, or somebody consumes from it.
+    fn delete_durable(&mut self, client_id: &str, name: &str) -> Result<(), Refusal>;
     /// A message was consumed or refused. `transaction`: only note it, the outcome comes later.
     ///
     /// # Errors

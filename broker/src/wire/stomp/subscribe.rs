@@ -24,6 +24,7 @@ pub enum AckMode {
 pub(super) struct Subscription {
     pub(super) id: Option<String>,
     pub(super) destination: String,
+    pub(super) durable_name: Option<String>,
 }
 
 /// A SUBSCRIBE whose form is right.
@@ -96,7 +97,7 @@ impl Session {
         };
         let is_browser = self.version != Version::V10 && self.flag(frame, "browser")?;
         let parts = self.parts(destination, sink)?;
-        self.check_durable(options.durable_name.as_deref(), &parts)?;
+        self.check_durable(options.durable_name.as_deref(), &parts, is_browser)?;
         let subscribe = Subscribe {
             number: self.next_subscription,
             id: id.as_deref(),
@@ -119,7 +120,11 @@ impl Session {
             encode::receipt(receipt, Escaping::from(self.version), &mut bytes);
         }
         sink.subscribe(&subscribe, &bytes)?;
-        self.note_subscription(id, destination);
+        self.note_subscription(Subscription {
+            id,
+            destination: destination.to_owned(),
+            durable_name: options.durable_name,
+        });
         Ok(())
     }
 
@@ -164,7 +169,10 @@ impl Session {
         frame: &FrameRef<'_>,
         sink: &mut impl Sink,
     ) -> Result<(), Failure> {
-        let number = self.named_subscription(frame)?;
+        let durable_name = self.header(frame, "activemq.subscriptionName")?;
+        let number = self
+            .named_subscription(frame)?
+            .or_else(|| self.durable_subscription(durable_name.as_deref()?));
         if let Some(number) = number {
             if let Some(subscription) = self.subscriptions.remove(&number)
                 && let Some(id) = subscription.id
@@ -173,7 +181,7 @@ impl Session {
             }
             sink.unsubscribe(number);
         }
-        match self.header(frame, "activemq.subscriptionName")? {
+        match durable_name {
             Some(name) => {
                 // Clients of ActiveMQ set both equal, because it ignores the client id at times.
                 let client_id = self.client_id.as_deref().unwrap_or(&name);
@@ -182,6 +190,12 @@ impl Session {
             None if number.is_none() => Err(Refusal::NoSubscription.into()),
             None => Ok(()),
         }
+    }
+
+    fn durable_subscription(&self, name: &str) -> Option<u32> {
+        let mut known = self.subscriptions.iter();
+        let found = known.find(|(_, known)| known.durable_name.as_deref() == Some(name))?;
+        Some(*found.0)
     }
 
     /// The subscription that an UNSUBSCRIBE means: by id, in 1.0 also by destination.
@@ -200,16 +214,12 @@ impl Session {
         Ok(found.map(|(number, _)| *number))
     }
 
-    fn note_subscription(&mut self, id: Option<String>, destination: &str) {
+    fn note_subscription(&mut self, subscription: Subscription) {
         let number = self.next_subscription;
         self.next_subscription += 1;
-        if let Some(id) = &id {
+        if let Some(id) = &subscription.id {
             self.by_id.insert(id.clone(), number);
         }
-        let subscription = Subscription {
-            id,
-            destination: destination.to_owned(),
-        };
         self.subscriptions.insert(number, subscription);
     }
 
@@ -232,9 +242,22 @@ impl Session {
         Ok(())
     }
 
-    fn check_durable(&self, name: Option<&str>, parts: &[(Kind, String)]) -> Result<(), Refusal> {
-        if name.is_none() {
+    fn check_durable(
+        &self,
+        name: Option<&str>,
+        parts: &[(Kind, String)],
+        is_browser: bool,
+    ) -> Result<(), Refusal> {
+        let Some(name) = name else {
             return Ok(());
+        };
+        if name.is_empty() || is_browser {
+            return Err(Refusal::InvalidSubscription(
+                "a durable subscription has a name and is no browser",
+            ));
+        }
+        if self.is_too_long(name) {
+            return Err(Refusal::IdTooLong("activemq.subscriptionName"));
         }
         if parts.iter().any(|(kind, _)| *kind != Kind::Topic) {
             return Err(Refusal::InvalidSubscription(

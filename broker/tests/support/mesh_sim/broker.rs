@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use causeway_broker::link::conn::{Conn, LinkData};
 use causeway_broker::link::interest::RemoteInterest;
-use causeway_broker::mesh::config::{Claim, MeshConfig};
+use causeway_broker::mesh::config::MeshConfig;
 use causeway_broker::mesh::core::Mesh;
+use causeway_broker::mesh::custody;
 use causeway_broker::mesh::event::{Action, Actions, Counter, Event, Lane};
 use causeway_broker::mesh::frame::{FrameType, Header};
-use causeway_broker::mesh::ids::{ConnId, Epoch, LinkId, Now};
+use causeway_broker::mesh::ids::{ConnId, LinkId, Now};
 use causeway_broker::mesh::interest::{Demand, LocalChange};
 use causeway_broker::mesh::limbo::Limbo;
 use causeway_broker::mesh::messages::Kind;
@@ -19,12 +20,12 @@ use causeway_broker::mesh::routes::Routes;
 use causeway_broker::mesh::window::Windows;
 use causeway_broker::metrics::Metrics;
 
+use super::flow::Sizes;
 use super::oracle::Note;
+use super::queues::Keeping;
 use super::streams::Serving;
-use super::world::{Task, World};
+use super::world::{Sabotage, Task, World};
 
-/// Bytes of one ring.
-const RING: usize = 4 << 20;
 /// How long a frame stays in limbo.
 const LIMBO_TIME: Duration = Duration::from_secs(2);
 
@@ -42,6 +43,10 @@ pub struct LinkSide {
     pub peer: usize,
     /// What was queued before each waiting frame (I9).
     pub barriers: BTreeMap<FrameKey, Barrier>,
+    /// The link is not configured any more.
+    pub is_gone: bool,
+    /// Frames of clients that its ring took since it is full.
+    pub beyond: usize,
 }
 
 /// One process of a broker.
@@ -69,7 +74,15 @@ pub struct Broker {
     pub windows: Windows,
     /// Number of the last frame of its own.
     pub next_seq: u64,
+    /// What it may keep.
+    pub sizes: Sizes,
+    /// It shuts down: its clients are gone.
+    pub is_leaving: bool,
+    /// What its links count.
+    pub metrics: Metrics,
     next_sweep: Now,
+    /// Queues and custody, in runs that have queues.
+    pub keeping: Option<Keeping>,
     has_pending_interest: bool,
     local: BTreeMap<&'static str, u32>,
 }
@@ -77,46 +90,72 @@ pub struct Broker {
 impl Broker {
     /// A process that starts.
     pub fn new(
+        mesh: Mesh,
         config: &MeshConfig,
         peers: &[usize],
-        claim: Claim,
         life: u32,
-        seed: u64,
+        sizes: Sizes,
         now: Now,
     ) -> Self {
-        let mesh = Mesh::new(config, claim, Epoch(100 + u64::from(life)), seed);
-        let metrics = Metrics::new();
-        let links = config.links.iter().zip(peers).map(|(link, peer)| {
-            let id = mesh.link(&link.name).unwrap_or_default();
-            LinkSide {
-                data: Arc::new(LinkData::new(
-                    id, &link.name, &link.peer, RING, &metrics, now,
-                )),
-                peer: *peer,
-                barriers: BTreeMap::new(),
-            }
-        });
-        Self {
+        let mut broker = Self {
             life,
-            links: links.collect(),
+            links: Vec::new(),
             routes: mesh.routes(),
             mesh,
             conns: BTreeMap::new(),
             serving: BTreeMap::new(),
             interest: RemoteInterest::default(),
             timer: None,
-            limbo: Limbo::new(8 << 20, LIMBO_TIME),
-            windows: Windows::new(Duration::from_secs(60), 16 << 20),
+            limbo: Limbo::new(sizes.limbo, LIMBO_TIME),
+            windows: Windows::new(Duration::from_secs(60), sizes.windows),
             next_seq: 0,
+            sizes,
+            is_leaving: false,
+            metrics: Metrics::new(),
             next_sweep: now,
+            keeping: None,
             has_pending_interest: false,
             local: BTreeMap::new(),
+        };
+        broker.set_links(config, peers, now);
+        broker
+    }
+
+    /// Makes the links those of the configuration; gives those that went.
+    pub fn set_links(&mut self, config: &MeshConfig, peers: &[usize], now: Now) -> Vec<LinkId> {
+        let mut kept = Vec::new();
+        for (link, peer) in config.links.iter().zip(peers) {
+            let Some(id) = self.mesh.link(&link.name) else {
+                continue;
+            };
+            kept.push(id);
+            if id.index() < self.links.len() {
+                continue;
+            }
+            let (ring, metrics) = (self.sizes.ring, &self.metrics);
+            self.links.push(LinkSide {
+                data: Arc::new(LinkData::new(
+                    id, &link.name, &link.peer, ring, metrics, now,
+                )),
+                peer: *peer,
+                barriers: BTreeMap::new(),
+                is_gone: false,
+                beyond: 0,
+            });
         }
+        let sides = self.links.iter_mut();
+        let went = sides.filter(|side| !side.is_gone && !kept.contains(&side.data.id));
+        let went = went.map(|side| {
+            side.is_gone = true;
+            side.data.id
+        });
+        went.collect()
     }
 
     /// When something is due.
     pub fn deadline(&self) -> Now {
-        [self.mesh.deadline(), self.limbo.deadline()]
+        let keeping = self.keeping.as_ref().map(Keeping::deadline);
+        [self.mesh.deadline(), self.limbo.deadline(), keeping]
             .into_iter()
             .flatten()
             .fold(self.next_sweep, Now::min)
@@ -159,7 +198,8 @@ impl World {
         let Some(broker) = self.brokers[at].as_mut() else {
             return;
         };
-        if !std::mem::take(&mut broker.has_pending_interest) {
+        let is_left_out = self.sabotage == Some(Sabotage::Barrier);
+        if is_left_out || !std::mem::take(&mut broker.has_pending_interest) {
             return;
         }
         let mut actions = Actions::new();
@@ -168,7 +208,8 @@ impl World {
         self.carry_out_late(at, late);
     }
 
-    fn carry_out(&mut self, at: usize, actions: Actions) -> Actions {
+    /// Carries out what concerns connections and routes; gives what reaches into rings.
+    pub fn carry_out(&mut self, at: usize, actions: Actions) -> Actions {
         let now = self.clock.now();
         let mut late = Actions::new();
         for action in actions {
@@ -235,16 +276,17 @@ impl World {
         late
     }
 
-    fn carry_out_late(&mut self, at: usize, actions: Actions) {
+    /// Carries out the rest.
+    pub fn carry_out_late(&mut self, at: usize, actions: Actions) {
         for action in actions {
             match action {
-                Action::Publish(routes) => self.retry_limbo(at, &routes),
-                Action::Resplit(link) => self.resplit(at, link),
-                Action::Entries(changes) => {
-                    if let Some(broker) = self.brokers[at].as_mut() {
-                        broker.interest.apply(changes);
-                    }
+                Action::Publish(routes) => {
+                    self.retry_limbo(at, &routes);
+                    self.tell_custody(at, &routes);
                 }
+                Action::Resplit(link) if self.has_link(at, link) => self.resplit(at, link),
+                Action::Entries(changes) => self.take_entries(at, changes),
+                Action::Purged(bid) => self.custody(at, custody::Event::Purged(bid)),
                 Action::Route { to, body } => self.send_control(at, to, body),
                 _ => {}
             }
@@ -266,13 +308,19 @@ impl World {
         };
         let mut dropped = Vec::new();
         broker.limbo.expire(now, |frame| dropped.push(frame));
-        if broker.next_sweep <= now {
+        let is_sweep = broker.next_sweep <= now;
+        if is_sweep {
             broker.next_sweep = now.plus(Duration::from_millis(500));
             broker.windows.sweep(now);
         }
         for frame in dropped {
             self.lost(at, &frame);
         }
+        if is_sweep {
+            self.tell_levels(at);
+            self.watch_versions(at);
+        }
+        self.queue_timer(at);
         self.set_timer(at);
     }
 

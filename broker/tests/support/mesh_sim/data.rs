@@ -2,29 +2,26 @@
 //! delivered, split again.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 use causeway_broker::broker::matching::TopicRoute;
+use causeway_broker::mesh::custody;
 use causeway_broker::mesh::event::Event;
-use causeway_broker::mesh::forward::{self, DSet, Local, Onward, Received, Routes as _, Split};
+use causeway_broker::mesh::forward::{
+    self, DSet, DropReason, Local, Onward, Received, Routes as _, Split,
+};
 use causeway_broker::mesh::frame::{FwdFrame, PayloadKind, TF_PERSISTENT, TF_RELIABLE, TailHead};
 use causeway_broker::mesh::ids::{Bid, LinkId, Now, Sid};
 use causeway_broker::mesh::limbo::Parked;
 use causeway_broker::mesh::messages::{Body, Unicast};
-use causeway_broker::mesh::ring::{Append, Queued, Source};
+use causeway_broker::mesh::ring::{Append, Level, Queued, Source};
 use causeway_broker::mesh::routes::Routes;
 use prost::Message as _;
 
-use super::broker::FrameKey;
+use super::broker::{Broker, FrameKey};
 use super::oracle::Note;
 use super::world::{Sabotage, World};
-
-/// Overflow area of a broker.
-const OVERFLOW: usize = 4 << 20;
-/// Frames of other brokers.
-const TRANSIT: Source = Source::Transit {
-    overflow_room: OVERFLOW,
-};
 
 /// The number in a message's payload.
 pub fn number_of(frame: &FwdFrame) -> Option<u64> {
@@ -50,7 +47,14 @@ fn key_of(queued: &Queued) -> FrameKey {
 }
 
 impl World {
-    fn tail_head(&mut self, at: usize, kind: PayloadKind, flags: u16) -> Option<TailHead> {
+    /// Frames of other brokers, or of a ring that died.
+    fn transit(&self, at: usize) -> Source {
+        let overflow_room = self.brokers[at].as_ref().map_or(0, Broker::overflow_room);
+        Source::Transit { overflow_room }
+    }
+
+    /// The head of a frame that begins here.
+    pub fn tail_head(&mut self, at: usize, kind: PayloadKind, flags: u16) -> Option<TailHead> {
         let broker = self.brokers[at].as_mut()?;
         broker.next_seq += 1;
         Some(TailHead {
@@ -66,37 +70,38 @@ impl World {
         })
     }
 
-    /// A client publishes a message: its local subscribers first, then other brokers.
-    pub fn publish(&mut self, at: usize, topic: &'static str, len: usize, is_owed: bool) {
+    /// A client publishes a message: its local subscribers first, then other brokers. Says
+    /// whether it went to other brokers, and if so, whether it is a reliable one.
+    pub fn publish(
+        &mut self,
+        at: usize,
+        topic: &'static str,
+        len: usize,
+        is_owed: bool,
+        ttl: Duration,
+    ) -> Option<bool> {
         let now = self.clock.now();
-        if self.brokers[at].is_none() {
-            return;
-        }
+        self.brokers[at].as_ref().filter(|one| !one.is_leaving)?;
         let number = self.oracle.publish(at, topic, is_owed, now);
+        self.oracle.message(number).expires = (!ttl.is_zero()).then(|| now.plus(ttl));
         self.oracle.deliver(number, at, now);
-        let Some(broker) = self.brokers[at].as_ref() else {
-            return;
-        };
+        let broker = self.brokers[at].as_ref()?;
         let mut route = TopicRoute::default();
         broker
             .interest
             .topic_into(topic, &broker.routes, &mut route);
-        self.issue_interest(at);
-        let Some(broker) = self.brokers[at].as_ref() else {
-            return;
-        };
         let routes = broker.routes.clone();
         let mut dset = DSet::new();
         for sid in route.remote.iter().filter(|sid| **sid != routes.own().0) {
             dset.insert(Sid(*sid));
         }
         if dset.is_empty() {
-            return;
+            return None;
         }
-        let flags = [0, TF_PERSISTENT | TF_RELIABLE][usize::from(number.is_multiple_of(2))];
-        let Some(head) = self.tail_head(at, PayloadKind::Topic, flags) else {
-            return;
-        };
+        let is_reliable = number.is_multiple_of(2);
+        let flags = [0, TF_PERSISTENT | TF_RELIABLE][usize::from(is_reliable)];
+        let mut head = self.tail_head(at, PayloadKind::Topic, flags)?;
+        head.ttl_ms = u32::try_from(ttl.as_millis()).unwrap_or(u32::MAX);
         let mut payload = BytesMut::with_capacity(8 + len);
         payload.put_u64(number);
         payload.put_bytes(0x5a, len);
@@ -107,6 +112,7 @@ impl World {
             Queued::own(dset, head, tail, now),
             Source::Client,
         );
+        Some(is_reliable)
     }
 
     /// Says something to another broker.
@@ -132,7 +138,9 @@ impl World {
         self.place(at, &routes, frame, Source::Control);
     }
 
-    fn place(&mut self, at: usize, routes: &Routes, frame: Queued, source: Source) {
+    /// Splits a frame over its links; what has no way waits in limbo.
+    pub fn place(&mut self, at: usize, routes: &Routes, frame: Queued, source: Source) {
+        self.issue_interest(at);
         let now = self.clock.now();
         let mut split = Split::default();
         forward::split(routes, &frame.tail_head, &frame.dset, &mut split);
@@ -166,7 +174,11 @@ impl World {
         let Some(broker) = self.brokers[at].as_mut() else {
             return;
         };
-        let Some(side) = broker.links.get_mut(link.index()) else {
+        let is_pending = broker.mesh.has_pending_interest();
+        let producers = self.flow.producers.iter().filter(|one| one.at == at);
+        let producers = producers.count();
+        let side = broker.links.get_mut(link.index());
+        let Some(side) = side.filter(|side| !side.is_gone) else {
             return self.park(at, frame, now);
         };
         let conn = side.data.conn().map(|conn| conn.id);
@@ -175,11 +187,24 @@ impl World {
             Some(barrier) => drop(side.barriers.insert(key_of(&frame), barrier)),
             None => drop(side.barriers.remove(&key_of(&frame))),
         }
-        if side.data.append(frame.clone(), source, now) != Append::Placed {
-            self.lost(at, &frame);
+        let was_full = side.data.ring().level() == Level::Full;
+        let outcome = side.data.append(frame.clone(), source, now);
+        let is_placed = outcome == Append::Placed;
+        let is_beyond = is_placed && side.is_beyond(was_full, source, producers);
+        if !is_placed {
+            self.refused(at, &frame, outcome);
         } else if let Some(conn) = conn {
             self.wake(at, conn);
         }
+        if is_pending {
+            let what = format!("{at} queued it before interest that it knew");
+            self.oracle.fail("I9", number_in(&frame), what);
+        }
+        if is_beyond {
+            let what = format!("a full ring of {at} takes more than one of each producer");
+            self.oracle.fail("I17", number_in(&frame), what);
+        }
+        self.check_caps(at, link, &frame);
     }
 
     /// Writes down that a copy is gone.
@@ -197,7 +222,8 @@ impl World {
         let Some(broker) = self.brokers[at].as_mut() else {
             return;
         };
-        if !broker.limbo.park(frame.clone(), now) {
+        let is_left_out = self.sabotage == Some(Sabotage::Limbo);
+        if is_left_out || !broker.limbo.park(frame.clone(), now) {
             self.lost(at, &frame);
         }
         self.set_timer(at);
@@ -208,13 +234,17 @@ impl World {
         let Some(broker) = self.brokers[at].as_mut() else {
             return;
         };
-        for waiting in broker.limbo.take(routes.generation()) {
+        let waiting = broker.limbo.take(routes.generation());
+        if !waiting.is_empty() {
+            self.issue_interest(at);
+        }
+        for waiting in waiting {
             let Parked { frame, since } = waiting;
             let mut split = Split::default();
             forward::split(routes, &frame.tail_head, &frame.dset, &mut split);
             self.check_split(at, &frame, &split);
             for (link, dset) in split.parts() {
-                self.append(at, *link, frame.with_dset(dset.clone()), TRANSIT);
+                self.append(at, *link, frame.with_dset(dset.clone()), self.transit(at));
             }
             if !split.rest().is_empty() {
                 let frame = frame.with_dset(split.rest().clone());
@@ -252,10 +282,12 @@ impl World {
                 self.oracle.message(message).is_marked |= frame.is_marked;
                 self.oracle.note(now, Note::Resplit { message, at });
             }
-            if frame.is_over(now).is_some() || self.sabotage == Some(Sabotage::Resplit) {
+            if frame.is_over(now).is_some() {
+                self.expired(at, &frame);
+            } else if self.sabotage == Some(Sabotage::Resplit) {
                 self.lost(at, &frame);
             } else {
-                self.place(at, &routes, frame, TRANSIT);
+                self.place(at, &routes, frame, self.transit(at));
             }
         }
     }
@@ -278,9 +310,17 @@ impl World {
                 self.oracle.arrived(message, at, frame.head.is_marked);
             }
         }
-        let Received::Handle { local, onward } = received else {
-            return self.lost(at, &Queued::part(&frame, before, now));
+        let (local, onward) = match received {
+            Received::Handle { local, onward } => (local, onward),
+            Received::Drop(why) => {
+                let part = Queued::part(&frame, before, now);
+                if why == DropReason::Expired {
+                    return self.expired(at, &part);
+                }
+                return self.lost(at, &part);
+            }
         };
+        self.check_denied(at, &frame);
         match local {
             Local::Deliver => self.deliver(at, &frame),
             Local::Duplicate if self.sabotage == Some(Sabotage::Window) => self.deliver(at, &frame),
@@ -293,17 +333,17 @@ impl World {
         }
         match onward {
             Onward::Done => {}
-            Onward::Split => {
+            Onward::Park if self.sabotage != Some(Sabotage::Hops) => {
+                self.watch.saw("parked for hops");
+                self.park(at, Queued::part(&frame, frame.dset.clone(), now), now);
+            }
+            Onward::Split | Onward::Park => {
                 let part = Queued::part(&frame, frame.dset.clone(), now);
                 if part.hops > routes.hop_bound() {
                     let what = format!("{} hops at {at}", part.hops);
                     self.oracle.fail("I6", number_of(&frame), what);
                 }
-                self.issue_interest(at);
-                self.place(at, &routes, part, TRANSIT);
-            }
-            Onward::Park => {
-                self.park(at, Queued::part(&frame, frame.dset.clone(), now), now);
+                self.place(at, &routes, part, self.transit(at));
             }
         }
     }
@@ -312,12 +352,21 @@ impl World {
         if let Some(number) = number_of(frame) {
             return self.oracle.deliver(number, at, self.clock.now());
         }
+        if frame.tail_head.kind == PayloadKind::Transfer {
+            return self.deliver_transfer(at, frame);
+        }
         let Ok(unicast) = Unicast::decode(&frame.payload()[..]) else {
             let what = "routed control does not decode".to_owned();
             return self.oracle.fail("control", None, what);
         };
-        if let (Some(from), Some(body)) = (Bid::from_slice(&unicast.from), unicast.body) {
-            self.control(at, Event::Routed { from, body });
+        let (Some(from), Some(body)) = (Bid::from_slice(&unicast.from), unicast.body) else {
+            return;
+        };
+        match body {
+            Body::Creq(_) | Body::Cgrant(_) | Body::Xack(_) | Body::Xrel(_) => {
+                self.custody(at, custody::Event::Routed { from, body });
+            }
+            body => self.control(at, Event::Routed { from, body }),
         }
     }
 }

@@ -24,12 +24,17 @@ pub enum Fault {
     Partition { part: BTreeSet<usize> },
     /// A process is killed and started again at the end; with `is_silent` its host is gone too.
     Crash { at: usize, is_silent: bool },
+    /// A link carries only so many bytes a second in each direction.
+    Slow { a: usize, b: usize, rate: usize },
 }
 
 impl World {
     /// Adds a fault that begins after `start` and ends `stay` later.
     pub fn plan(&mut self, fault: Fault, start: Duration, stay: Duration) {
         let number = self.faults.len();
+        if number >= self.most.faults {
+            return;
+        }
         self.faults.push(fault);
         let begin = Task::Fault {
             number,
@@ -68,7 +73,7 @@ impl World {
 
     /// Any fault.
     pub fn any_fault(&mut self) -> Fault {
-        let brokers = self.brokers.len();
+        let brokers = self.size;
         match below(&mut self.fault_random, 10) {
             0 | 1 => Fault::Crash {
                 at: below(&mut self.fault_random, brokers),
@@ -107,9 +112,7 @@ impl World {
                 }
             }
             (Fault::Partition { part }, _) => {
-                let others: Vec<usize> = (0..self.brokers.len())
-                    .filter(|at| !part.contains(at))
-                    .collect();
+                let others: Vec<usize> = (0..self.size).filter(|at| !part.contains(at)).collect();
                 for (a, b) in part
                     .iter()
                     .flat_map(|a| others.iter().map(move |b| (*a, *b)))
@@ -118,17 +121,27 @@ impl World {
                     self.darken(b, a, begins);
                 }
             }
+            (Fault::Slow { a, b, rate }, _) => {
+                self.flow.slow(a, b, begins.then_some(rate));
+                self.flow.slow(b, a, begins.then_some(rate));
+            }
             (Fault::Crash { at, is_silent }, true) => self.crash(at, is_silent),
             (Fault::Crash { at, .. }, false) => self.restart(at),
             _ => {}
         }
     }
 
-    fn restart(&mut self, at: usize) {
+    /// Starts a site again, and its clients come back.
+    pub fn restart(&mut self, at: usize) {
         if self.brokers[at].is_some() {
             return;
         }
         self.start(at);
+        self.clients_return(at);
+    }
+
+    /// The subscribers of a site that has just started.
+    pub fn clients_return(&mut self, at: usize) {
         for filter in self.first_filters(at) {
             let task = Task::Come {
                 at,
@@ -137,6 +150,7 @@ impl World {
             };
             self.clock.after(Duration::from_millis(5), task);
         }
+        self.queue_clients(at);
     }
 
     /// Resets what connects two brokers.

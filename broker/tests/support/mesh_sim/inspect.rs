@@ -20,7 +20,11 @@ impl World {
                     .oracle
                     .fail("frames", None, "a batch ends within a frame".to_owned());
             };
-            match FrameType::from_code(header.code) {
+            let kind = FrameType::from_code(header.code);
+            if kind == Some(FrameType::Lsa) {
+                self.watch.lsa(whole);
+            }
+            match kind {
                 Some(FrameType::Lsa | FrameType::Int | FrameType::IntSnap) => {
                     if let Some(serving) = self.serving(at, conn) {
                         serving.unsaid.pop_front();

@@ -38,6 +38,8 @@ pub enum Segment {
 /// One direction of a stream.
 #[derive(Debug, Default)]
 pub struct Direction {
+    /// When the last byte has left.
+    pub busy: Now,
     /// When the last segment arrives; the next one is not before it.
     pub last: Now,
     /// Bytes written and not read.
@@ -60,10 +62,12 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// When a segment that is written now arrives.
-    pub fn arrival(&mut self, side: usize, now: Now, random: &mut Random) -> Now {
-        let time = now.plus(self.delay + random.up_to(self.delay / 2));
+    /// When a segment that is written now arrives; `spent` is the time its bytes take to leave.
+    pub fn arrival(&mut self, side: usize, now: Now, spent: Duration, random: &mut Random) -> Now {
+        let jitter = random.up_to(self.delay / 2);
         let direction = &mut self.directions[side];
+        direction.busy = direction.busy.max(now).plus(spent);
+        let time = direction.busy.plus(self.delay + jitter);
         direction.last = direction.last.max(time);
         direction.last
     }

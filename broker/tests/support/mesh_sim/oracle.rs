@@ -5,6 +5,8 @@ use std::fmt;
 
 use causeway_broker::mesh::ids::Now;
 
+use super::queue_oracle::Step;
+
 /// A broken invariant.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -51,6 +53,10 @@ pub enum Note {
     Fault { number: usize, begins: bool },
     /// A subscriber came or went.
     Subscriber { number: usize, comes: bool },
+    /// A consumer of queues came or went.
+    Consumer { number: usize, comes: bool },
+    /// Something happened to a queue message.
+    Queue { message: u64, at: usize, step: Step },
 }
 
 impl Note {
@@ -63,6 +69,7 @@ impl Note {
             | Self::Lost { message, .. }
             | Self::Parked { message, .. }
             | Self::Duplicate { message, .. }
+            | Self::Queue { message, .. }
             | Self::Resplit { message, .. } => Some(message),
             _ => None,
         }
@@ -103,6 +110,12 @@ pub struct Published {
     pub sent: Vec<(usize, usize)>,
     /// It was sent a second time somewhere, or a broker that held it died.
     pub is_marked: bool,
+    /// When its time is over, if ever.
+    pub expires: Option<Now>,
+    /// A copy was dropped because its time was over.
+    pub has_expired: bool,
+    /// A full ring has dropped a copy that it may drop; whom it was for is owed nothing.
+    pub is_cut: bool,
     /// Unmarked arrivals at the brokers it was for.
     pub arrivals: BTreeMap<usize, u32>,
 }
@@ -116,6 +129,8 @@ pub struct Oracle {
     pub subscribers: Vec<Subscriber>,
     /// What happened.
     pub trace: Vec<(Now, Note)>,
+    /// When links or routes changed last.
+    pub changed: Now,
     /// The first broken invariant.
     pub failure: Option<Failure>,
 }
@@ -136,7 +151,23 @@ pub fn matches(filter: &str, name: &str) -> bool {
 impl Oracle {
     /// Writes down what happened.
     pub fn note(&mut self, now: Now, note: Note) {
+        if matches!(
+            note,
+            Note::LinkUp { .. } | Note::LinkDown { .. } | Note::Routes { .. } | Note::Fault { .. }
+        ) {
+            self.changed = now;
+        }
         self.trace.push((now, note));
+    }
+
+    /// Writes down what happened to a queue message.
+    pub fn note_step(&mut self, now: Now, message: u64, at: usize, step: Step) {
+        self.note(now, Note::Queue { message, at, step });
+    }
+
+    /// Writes down that a consumer came or went.
+    pub fn note_consumer(&mut self, now: Now, number: usize, comes: bool) {
+        self.note(now, Note::Consumer { number, comes });
     }
 
     /// Writes down the first broken invariant.
@@ -165,6 +196,9 @@ impl Oracle {
             owed,
             sent: Vec::new(),
             is_marked: false,
+            expires: None,
+            has_expired: false,
+            is_cut: false,
             arrivals: BTreeMap::new(),
         });
         let message = number;
@@ -215,6 +249,9 @@ impl Oracle {
     /// I2, I16: whoever must have a message has it. Those that left are owed nothing.
     pub fn check_owed(&mut self, invariant: &'static str, from: usize) {
         for number in from..self.messages.len() {
+            if self.messages[number].has_expired {
+                continue;
+            }
             let missing: Vec<usize> = self.messages[number]
                 .owed
                 .iter()
@@ -248,6 +285,9 @@ impl Oracle {
     ) {
         for number in from..self.messages.len() {
             let one = &self.messages[number];
+            if one.has_expired || one.is_cut {
+                continue;
+            }
             let mut wanting: BTreeSet<usize> =
                 one.owed.iter().map(|s| self.subscribers[*s].at).collect();
             wanting.remove(&one.at);

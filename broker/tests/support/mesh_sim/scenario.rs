@@ -10,21 +10,26 @@ use causeway_broker::mesh::ids::{Bid, Epoch, Sid};
 use causeway_broker::mesh::session::LinkState;
 
 use super::faults::Fault;
+use super::queue_oracle::FIRST;
+use super::queue_runs::QUEUE_SCENARIOS;
+use super::shrink::Most;
 use super::topology::{Shape, below, distances};
 use super::world::{Sabotage, Task, World};
 
 /// Destinations of a run.
-const TOPICS: [&str; 6] = ["a.x", "a.y", "a.b.x", "b.x", "c", "d.e.f.g"];
+pub const TOPICS: [&str; 6] = ["a.x", "a.y", "a.b.x", "b.x", "c", "d.e.f.g"];
 /// What subscribers ask for.
 const FILTERS: [&str; 8] = ["a.x", "a.*", "a.>", "b.>", "*.x", "c", "d.e.*.g", ">"];
 /// Published in each time of peace.
 const IN_PEACE: usize = 70;
 /// Published while faults are on.
-const IN_TROUBLE: usize = 120;
+pub const IN_TROUBLE: usize = 120;
 /// Faults at least.
-const FAULTS: usize = 3;
+pub const FAULTS: usize = 3;
 /// A network is itself again at most so long after the last fault.
 const HEALED: Duration = Duration::from_secs(90);
+/// Equal maps are equal routes so much later: computations are 10 ms apart (R4).
+const COMPUTED: Duration = Duration::from_millis(50);
 
 /// What goes wrong in a run, and what is owed meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,20 @@ pub enum Trouble {
     OneLink,
     /// The two halves are apart: each serves its own subscribers.
     Halves,
+    /// Anything at any time, under queue messages.
+    Queues,
+    /// The same, with many requests and their answers.
+    Replies,
+    /// Rings are full: producers wait, links stay up, nothing reliable is lost.
+    Full,
+    /// An only path goes and comes again within a moment: nothing lost.
+    OnlyPath,
+    /// One broker after the other leaves as planned: nothing lost.
+    Leave,
+    /// Links and sites come, go and change their costs.
+    Change,
+    /// Processes claim sites that live, or come back with an old clock.
+    Claims,
 }
 
 /// A kind of run.
@@ -48,7 +67,8 @@ pub struct Scenario {
     pub trouble: Trouble,
 }
 
-const fn scenario(name: &'static str, shape: Shape, trouble: Trouble) -> Scenario {
+/// A kind of run.
+pub const fn scenario(name: &'static str, shape: Shape, trouble: Trouble) -> Scenario {
     Scenario {
         name,
         shape,
@@ -57,7 +77,7 @@ const fn scenario(name: &'static str, shape: Shape, trouble: Trouble) -> Scenari
 }
 
 /// All kinds of runs.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 27] = [
     scenario("chain", Shape::Chain, Trouble::Any),
     scenario("ring", Shape::Ring, Trouble::Any),
     scenario("star", Shape::Star, Trouble::Any),
@@ -69,10 +89,26 @@ pub const SCENARIOS: [Scenario; 11] = [
     scenario("one-countries", Shape::Countries, Trouble::OneLink),
     scenario("one-regular", Shape::Regular, Trouble::OneLink),
     scenario("halves", Shape::Countries, Trouble::Halves),
+    scenario("tree", Shape::Tree, Trouble::Any),
+    scenario("grid", Shape::Grid, Trouble::Any),
+    scenario("barbell", Shape::Barbell, Trouble::Any),
+    scenario("parallel", Shape::Parallel, Trouble::Any),
+    scenario("full-ring", Shape::Ring, Trouble::Full),
+    scenario("full-tree", Shape::Tree, Trouble::Full),
+    scenario("full-countries", Shape::Countries, Trouble::Full),
+    scenario("only-chain", Shape::Chain, Trouble::OnlyPath),
+    scenario("only-tree", Shape::Tree, Trouble::OnlyPath),
+    scenario("only-barbell", Shape::Barbell, Trouble::OnlyPath),
+    scenario("leave-ring", Shape::Ring, Trouble::Leave),
+    scenario("leave-mesh", Shape::Mesh, Trouble::Leave),
+    scenario("leave-regular", Shape::Regular, Trouble::Leave),
+    scenario("change-regular", Shape::Regular, Trouble::Change),
+    scenario("change-grid", Shape::Grid, Trouble::Change),
+    scenario("claims-regular", Shape::Regular, Trouble::Claims),
 ];
 
 /// One run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
     /// Its kind.
     pub scenario: Scenario,
@@ -80,6 +116,8 @@ pub struct Run {
     pub brokers: usize,
     /// Decides everything else.
     pub seed: u64,
+    /// How much of it is played.
+    pub most: Most,
 }
 
 impl fmt::Display for Run {
@@ -88,26 +126,36 @@ impl fmt::Display for Run {
             formatter,
             "{}:{}:{:#x}",
             self.scenario.name, self.brokers, self.seed
-        )
+        )?;
+        if self.most == Most::default() {
+            return Ok(());
+        }
+        write!(formatter, ":{}", self.most.text())
     }
 }
 
 impl Run {
-    /// Reads `<scenario>:<brokers>:<seed>`.
+    /// Reads `<scenario>:<brokers>:<seed>`, and how much of it is played when there is a fourth
+    /// part: `faults=3,messages=100`.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(':');
         let name = parts.next()?;
-        let scenario = *SCENARIOS.iter().find(|one| one.name == name)?;
+        let scenario = *SCENARIOS
+            .iter()
+            .chain(&QUEUE_SCENARIOS)
+            .find(|one| one.name == name)?;
         let brokers = parts.next()?.parse().ok()?;
         let seed = parts.next()?;
         let seed = match seed.strip_prefix("0x") {
             Some(hex) => u64::from_str_radix(hex, 16).ok()?,
             None => seed.parse().ok()?,
         };
+        let most = parts.next().map_or(Some(Most::default()), Most::parse)?;
         Some(Self {
             scenario,
             brokers,
             seed,
+            most,
         })
     }
 
@@ -120,6 +168,11 @@ impl Run {
     pub fn execute_without(&self, sabotage: Option<Sabotage>) -> World {
         let mut world = World::new(self.scenario.shape, self.brokers, self.seed);
         world.sabotage = sabotage;
+        world.most = self.most;
+        if matches!(self.scenario.trouble, Trouble::Queues | Trouble::Replies) {
+            world.queue_run(self.scenario.trouble == Trouble::Replies);
+            return world;
+        }
         for at in 0..self.brokers {
             world.start(at);
             for filter in world.first_filters(at) {
@@ -135,6 +188,12 @@ impl Run {
             Trouble::Any => world.trouble(),
             Trouble::OneLink => world.one_link(),
             Trouble::Halves => world.halves(),
+            Trouble::Queues | Trouble::Replies => {}
+            Trouble::Full => world.full(),
+            Trouble::OnlyPath => world.only_path(),
+            Trouble::Leave => world.leaves(),
+            Trouble::Change => world.changes(),
+            Trouble::Claims => world.claims(),
         }
         world.settle();
         world.peace();
@@ -146,8 +205,7 @@ impl Run {
         let failure = world.oracle.failure.as_ref()?;
         let mut text = format!("{} is broken: {}\n", failure.invariant, failure.what);
         if let Some(number) = failure.message {
-            let one = &world.oracle.messages[usize::try_from(number).unwrap()];
-            text += &format!("message {number} from {} for {}\n", one.at, one.topic);
+            text += &world.describe(number);
         }
         for (number, fault) in world.faults.iter().enumerate() {
             text += &format!("fault {number}: {fault:?}\n");
@@ -164,6 +222,15 @@ impl Run {
 }
 
 impl World {
+    fn describe(&self, number: u64) -> String {
+        if let Some(one) = number.checked_sub(FIRST) {
+            let one = &self.queues.oracle.records[usize::try_from(one).unwrap()];
+            return format!("message {number}: {:?}\n", one.plan);
+        }
+        let one = &self.oracle.messages[usize::try_from(number).unwrap()];
+        format!("message {number} from {} for {}\n", one.at, one.topic)
+    }
+
     /// What the subscribers ask for that are at a broker from its start.
     pub fn first_filters(&mut self, at: usize) -> Vec<&'static str> {
         let count = 1 + (at + 1) % 3;
@@ -173,30 +240,37 @@ impl World {
     }
 
     /// Plans messages over a time.
-    fn publish_over(&mut self, time: Duration, count: usize, is_owed: bool) {
+    pub fn publish_over(&mut self, time: Duration, count: usize, is_owed: bool) {
         for number in 0..count {
-            let at = below(&mut self.work_random, self.brokers.len());
+            let at = below(&mut self.work_random, self.size);
             let topic = TOPICS[below(&mut self.work_random, TOPICS.len())];
             let len = match (number % 40, below(&mut self.work_random, 4)) {
                 (7, _) => 300_000,
                 (_, 0) => below(&mut self.work_random, 20_000),
                 _ => below(&mut self.work_random, 300),
             };
+            let ttl = match number % 6 {
+                5 => Duration::from_millis(1500) + self.work_random.up_to(Duration::from_secs(2)),
+                _ => Duration::ZERO,
+            };
             let task = Task::Publish {
                 at,
                 topic,
                 len,
                 is_owed,
+                ttl,
             };
             let when = self.work_random.up_to(time);
-            self.clock.after(when, task);
+            if self.most.takes_message() {
+                self.clock.after(when, task);
+            }
         }
     }
 
     /// Plans subscribers that come and go.
-    fn visitors(&mut self, time: Duration, count: usize) {
+    pub fn visitors(&mut self, time: Duration, count: usize) {
         for _ in 0..count {
-            let at = below(&mut self.work_random, self.brokers.len());
+            let at = below(&mut self.work_random, self.size);
             let filter = FILTERS[below(&mut self.work_random, FILTERS.len())];
             let stay = Some(self.work_random.up_to(time / 2));
             let when = self.work_random.up_to(time);
@@ -205,13 +279,17 @@ impl World {
     }
 
     /// Runs until the network is one again: I7, I18, then I4 to I6.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let end = self.clock.now().plus(HEALED);
         let mut complaint = String::new();
         while self.oracle.failure.is_none() && self.clock.now() < end {
             self.run(Duration::from_millis(500));
             match self.agreement() {
                 Ok(()) => {
+                    self.run(COMPUTED);
+                    if self.agreement().is_err() {
+                        continue;
+                    }
                     let subscribers = self.oracle.subscribers.iter_mut();
                     subscribers.for_each(|one| one.is_known = one.is_there);
                     return self.check_routes();
@@ -227,7 +305,7 @@ impl World {
         type Databases = (Vec<(String, Epoch, u64, u128, usize)>, Vec<(Bid, u64, u64)>);
         let mut first: Option<Databases> = None;
         let now = self.clock.now();
-        for (at, broker) in self.brokers.iter().enumerate() {
+        for (at, broker) in self.brokers[..self.size].iter().enumerate() {
             let broker = broker.as_ref().ok_or(format!("{at} does not run"))?;
             let status = broker.mesh.status(now);
             if let Some(link) = status.links.iter().find(|one| one.state != LinkState::Up) {
@@ -235,7 +313,7 @@ impl World {
             }
             let reached = broker.routes.sites().iter().filter(|s| s.way.is_some());
             let reached = reached.count() + 1;
-            if reached != self.brokers.len() {
+            if reached != self.size {
                 return Err(format!("{at} reaches {reached} brokers"));
             }
             let rings: usize = broker.links.iter().map(|one| one.data.ring().len()).sum();
@@ -275,7 +353,7 @@ impl World {
                 .filter(|one| self.oracle.wants(*one, topic))
                 .map(|one| self.oracle.subscribers[one].at);
             let wanting: std::collections::BTreeSet<usize> = wanting.collect();
-            for (at, broker) in self.brokers.iter().enumerate() {
+            for (at, broker) in self.brokers[..self.size].iter().enumerate() {
                 let Some(broker) = broker else { continue };
                 let mut route = TopicRoute::default();
                 broker
@@ -301,9 +379,9 @@ impl World {
     /// I4, I5: following next hops from anywhere to anywhere, the distance falls by each link's
     /// cost and ends at the destination; all distances are the shortest ones.
     fn check_routes(&mut self) {
-        let (reference, costs) = (distances(self.brokers.len(), &self.edges), self.costs());
-        for from in 0..self.brokers.len() {
-            for to in (0..self.brokers.len()).filter(|to| *to != from) {
+        let (reference, costs) = (distances(self.size, &self.edges), self.costs());
+        for from in 0..self.size {
+            for to in (0..self.size).filter(|to| *to != from) {
                 let (sid, mut at, mut left) =
                     (Sid::from_name(&self.names[to]), from, reference[from][to]);
                 while at != to && self.oracle.failure.is_none() {
@@ -332,7 +410,12 @@ impl World {
             let cost = u64::from(edge.cost);
             [((edge.a, edge.b), cost), ((edge.b, edge.a), cost)]
         };
-        self.edges.iter().flat_map(both).collect()
+        let mut costs = BTreeMap::new();
+        for (pair, cost) in self.edges.iter().flat_map(both) {
+            let known = costs.entry(pair).or_insert(cost);
+            *known = cost.min(*known);
+        }
+        costs
     }
 
     /// Nothing goes wrong: I2 and I3.
@@ -344,7 +427,7 @@ impl World {
         self.publish_over(Duration::from_secs(1), IN_PEACE, true);
         self.run(Duration::from_secs(4));
         if self.oracle.failure.is_none() {
-            let reference = distances(self.brokers.len(), &self.edges);
+            let reference = distances(self.size, &self.edges);
             self.oracle.check_owed("I2", from);
             self.oracle.check_trees(from, &self.costs(), &reference);
         }
@@ -385,13 +468,15 @@ impl World {
 
     /// I18: while the halves are apart, each serves its own.
     fn halves(&mut self) {
-        let half = self.brokers.len() / 2;
+        let half = self.size / 2;
         let (apart, first) = (Duration::from_secs(14), self.oracle.messages.len());
         let fault = Fault::Partition {
             part: (0..half).collect(),
         };
         self.plan(fault, Duration::ZERO, apart);
         self.run(Duration::from_secs(6));
+        self.watch.saw("parted");
+        self.check_reach(&[(0..half).collect(), (half..self.size).collect()]);
         let from = self.oracle.messages.len();
         self.publish_over(Duration::from_secs(3), IN_TROUBLE, true);
         self.run(Duration::from_secs(7));

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use causeway_broker::link::conn::Conn;
+use causeway_broker::mesh::custody;
 use causeway_broker::mesh::event::{CloseCause, ControlFrame, DialFailure, Event, Transport};
 use causeway_broker::mesh::frame::{
     Admission, FrameError, FrameType, HEADER_LEN, Header, Limits, Phase, Reassembly, decode_lack,
 };
 use causeway_broker::mesh::ids::{ClaimId, ConnId, LinkId};
+use causeway_broker::mesh::ring::Level;
 use tokio_util::sync::CancellationToken;
 
-use super::network::{Direction, End, Pipe, Segment, WINDOW, cut};
+use super::network::{Direction, End, Pipe, Segment, cut};
 use super::world::{Task, World};
 
 /// How long a dial may take.
@@ -200,6 +202,7 @@ impl World {
             if filled.has_room {
                 self.control(at, Event::Room { conn });
             }
+            self.written(at, conn);
             self.inspect(at, conn, &batch);
             if batch.is_empty() && !filled.is_last {
                 return;
@@ -214,7 +217,9 @@ impl World {
         };
         let (pipe, side) = (serving.pipe, serving.side);
         let bytes = std::mem::take(&mut serving.unwritten);
-        let room = WINDOW.saturating_sub(self.pipes[pipe].directions[side].waiting);
+        let room = self
+            .window(pipe, side)
+            .saturating_sub(self.pipes[pipe].directions[side].waiting);
         let (now, rest) = bytes.split_at(bytes.len().min(room));
         let (now, rest) = (now.to_vec(), rest.to_vec());
         let is_done = rest.is_empty();
@@ -236,7 +241,8 @@ impl World {
 
     fn push(&mut self, pipe: usize, side: usize, segment: Segment) {
         let now = self.clock.now();
-        let time = self.pipes[pipe].arrival(side, now, &mut self.net_random);
+        let spent = self.transmission(pipe, side, &segment);
+        let time = self.pipes[pipe].arrival(side, now, spent, &mut self.net_random);
         if let Segment::Bytes(bytes) = &segment {
             self.pipes[pipe].directions[side].waiting += bytes.len();
         }
@@ -325,11 +331,16 @@ impl World {
         }
     }
 
-    fn read(&mut self, at: usize, conn: ConnId, bytes: &[u8]) {
+    /// A reader takes bytes.
+    pub fn read(&mut self, at: usize, conn: ConnId, bytes: &[u8]) {
+        let is_held = self.is_reader_held(at, conn);
         let Some(serving) = self.serving(at, conn).filter(|one| !one.is_broken) else {
             return;
         };
         serving.buffer.extend_from_slice(bytes);
+        if is_held {
+            return;
+        }
         if let Err(error) = self.take_frames(at, conn) {
             if let Some(serving) = self.serving(at, conn) {
                 serving.is_broken = true;
@@ -375,11 +386,14 @@ impl World {
                 has_data = true;
                 self.data(at, conn, kind, header.flags, body)?;
             } else {
+                let body = self.told(at, kind, body);
                 let frame = ControlFrame { kind, body };
                 self.control(at, Event::Frame { conn, frame });
             }
         }
-        if has_data {
+        let partial = self.serving(at, conn);
+        let is_partial = partial.is_some_and(|one| one.is_up && !one.buffer.is_empty());
+        if has_data || is_partial {
             self.control(at, Event::Alive { conn });
         }
         Ok(())
@@ -413,7 +427,11 @@ impl World {
                 let lseq = decode_lack(&body)?;
                 let side = &broker.links[link.index()];
                 if side.data.conn().is_some_and(|current| current.id == conn) {
+                    let was_tight = side.data.ring().level() != Level::Free;
                     side.data.ring().lack(lseq, now, |_| {})?;
+                    if was_tight && side.data.ring().level() == Level::Free {
+                        self.custody(at, custody::Event::RingFree);
+                    }
                 }
                 return Ok(());
             }

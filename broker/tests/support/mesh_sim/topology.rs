@@ -17,6 +17,24 @@ pub struct Edge {
     pub delay: Duration,
     /// Both ends have an address of the other one; otherwise only `a` dials.
     pub both_dial: bool,
+    /// Which of several links between these two it is.
+    pub number: u32,
+}
+
+impl Edge {
+    /// Its name, equal at both ends.
+    pub fn name(&self, names: &[String]) -> String {
+        let pair = format!("{}-{}", names[self.a], names[self.b]);
+        match self.number {
+            0 => pair,
+            number => format!("{pair}-{number}"),
+        }
+    }
+
+    /// It connects these two.
+    pub fn is_between(&self, a: usize, b: usize) -> bool {
+        (self.a, self.b) == (a, b) || (self.b, self.a) == (a, b)
+    }
 }
 
 /// The shapes.
@@ -34,6 +52,14 @@ pub enum Shape {
     Countries,
     /// Random links, about three per broker, and a ring below them.
     Regular,
+    /// Every broker but the first one hangs on an earlier one.
+    Tree,
+    /// Rows and columns.
+    Grid,
+    /// Two dense halves with one bridge.
+    Barbell,
+    /// A ring, and a second link beside some of its links.
+    Parallel,
 }
 
 /// A number below `most`.
@@ -66,6 +92,34 @@ pub fn edges(shape: Shape, brokers: usize, random: &mut Random) -> Vec<Edge> {
             pairs.push((0, half));
             pairs.push((half - 1, brokers - 1));
         }
+        Shape::Tree => {
+            (1..brokers).for_each(|at| pairs.push((below(random, at).max(at / 4), at)));
+        }
+        Shape::Grid => {
+            let width = (1..).find(|width| width * width >= brokers).unwrap_or(1);
+            for at in 0..brokers {
+                if at % width > 0 {
+                    pairs.push((at - 1, at));
+                }
+                if at >= width {
+                    pairs.push((at - width, at));
+                }
+            }
+        }
+        Shape::Barbell => {
+            for (from, to) in [(0, brokers / 2), (brokers / 2, brokers)] {
+                for a in from..to {
+                    (a + 1..to).for_each(|b| pairs.push((a, b)));
+                }
+            }
+            pairs.push((0, brokers / 2));
+        }
+        Shape::Parallel => {
+            ring(&mut pairs, 0, brokers);
+            for at in (0..brokers - 1).step_by(2) {
+                pairs.push((at, at + 1));
+            }
+        }
         Shape::Regular => {
             ring(&mut pairs, 0, brokers);
             for _ in 0..brokers / 2 {
@@ -77,9 +131,12 @@ pub fn edges(shape: Shape, brokers: usize, random: &mut Random) -> Vec<Edge> {
         }
     }
     let half = brokers / 2;
+    let mut known = Vec::new();
     pairs
         .into_iter()
         .map(|(a, b)| {
+            let number = known.iter().filter(|pair| **pair == (a, b)).count();
+            known.push((a, b));
             let is_long = shape == Shape::Countries && (a < half) != (b < half);
             let micros = if is_long {
                 20_000 + below(random, 130_000)
@@ -92,6 +149,7 @@ pub fn edges(shape: Shape, brokers: usize, random: &mut Random) -> Vec<Edge> {
                 cost: [10, 10, 10, 20, 35][below(random, 5)],
                 delay: Duration::from_micros(u64::try_from(micros).unwrap()),
                 both_dial: below(random, 2) == 0,
+                number: u32::try_from(number).unwrap_or(0),
             }
         })
         .collect()

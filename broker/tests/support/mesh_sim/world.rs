@@ -4,16 +4,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use causeway_broker::mesh::config::{Address, Claim, LinkConfig, MeshConfig, Secret, Secrets};
+use causeway_broker::mesh::core::Mesh;
 use causeway_broker::mesh::event::CloseCause;
 use causeway_broker::mesh::ids::{ConnId, Epoch, Instance, LinkId, Now, Sid};
 use causeway_broker::mesh::random::Random;
 
 use super::broker::Broker;
+use super::changes::Step;
 use super::clock::Clock;
+use super::consumers::QueueTask;
 use super::faults::Fault;
+use super::flow::Flow;
+use super::lies::Lies;
 use super::network::{Pipe, Segment};
 use super::oracle::{Note, Oracle, Subscriber};
+use super::queue_oracle::QueueWorld;
+use super::queues::Keeping;
+use super::shrink::Most;
 use super::topology::{Edge, Shape, edges};
+use super::watch::Watch;
 
 /// What is scheduled.
 #[derive(Debug)]
@@ -46,6 +55,7 @@ pub enum Task {
         topic: &'static str,
         len: usize,
         is_owed: bool,
+        ttl: Duration,
     },
     /// A subscriber comes and stays, or stays for so long.
     Come {
@@ -59,6 +69,10 @@ pub enum Task {
     Fault { number: usize, begins: bool },
     /// One reset of a link that flaps.
     Flap { a: usize, b: usize },
+    /// Something of queues.
+    Queue(QueueTask),
+    /// A change that somebody makes, or a step of one.
+    Step(Step),
 }
 
 /// A rule that the driver leaves out on purpose, to see that its loss is noticed.
@@ -70,6 +84,30 @@ pub enum Sabotage {
     Mark,
     /// Frames of a dead link are not sent again.
     Resplit,
+    /// R12: what was learned of reply queues is not used.
+    Learned,
+    /// R16: who refused a message is forgotten.
+    Refusals,
+    /// R17: a receiver takes what it has already once more.
+    Repeats,
+    /// R18: when consumers go, nobody looks at what they leave.
+    Gone,
+    /// R19: nobody looks at queues from time to time.
+    Sweep,
+    /// An edge counts that one end alone lists (R2).
+    TwoWay,
+    /// Interest that is gathered is not issued before data is queued (R6).
+    Barrier,
+    /// Frames above the bound of hops go on (R9).
+    Hops,
+    /// The reader of a link waits while a ring of its broker is full (R10).
+    ReaderWaits,
+    /// Producers do not wait for a full ring (R10).
+    Producers,
+    /// Frames are forgotten when they are written, not when they are acknowledged (R10).
+    Forget,
+    /// What has no route is dropped at once (R14).
+    Limbo,
 }
 
 /// The network.
@@ -83,6 +121,8 @@ pub struct World {
     pub names: Vec<String>,
     /// The links.
     pub edges: Vec<Edge>,
+    /// Sites of the network; places after them are none of it.
+    pub size: usize,
     /// The processes that run.
     pub brokers: Vec<Option<Broker>>,
     /// All streams there ever were.
@@ -93,27 +133,39 @@ pub struct World {
     pub faults: Vec<Fault>,
     /// What was seen.
     pub oracle: Oracle,
+    /// Producers, and wires that are slow.
+    pub flow: Flow,
+    /// Versions of records, and bytes of LSAs.
+    pub watch: Watch,
+    /// What brokers are told instead of the truth when R2 is left out.
+    pub lies: Lies,
+    /// How much of the script is played.
+    pub most: Most,
+    /// The configuration of each site.
+    pub configs: Vec<MeshConfig>,
     /// Chance of the network.
     pub net_random: Random,
     /// Chance of faults.
     pub fault_random: Random,
     /// Chance of clients.
     pub work_random: Random,
-    configs: Vec<(MeshConfig, Vec<usize>)>,
+    /// Clients of queues and their history.
+    pub queues: QueueWorld,
     lives: Vec<u32>,
     seed: u64,
     next_conn: u64,
 }
 
-fn link(edge: &Edge, own: usize, names: &[String]) -> (LinkConfig, usize) {
+/// One end of a link, as its site configures it.
+pub fn link(edge: &Edge, own: usize, names: &[String]) -> LinkConfig {
     let peer = if own == edge.a { edge.b } else { edge.a };
     let address = Address {
         host: names[peer].clone(),
         port: 1,
     };
     let dials = own == edge.a || edge.both_dial;
-    let config = LinkConfig {
-        name: format!("{}-{}", names[edge.a], names[edge.b]),
+    LinkConfig {
+        name: edge.name(names),
         peer: names[peer].clone(),
         cost: edge.cost,
         addresses: dials.then_some(address).into_iter().collect(),
@@ -123,8 +175,7 @@ fn link(edge: &Edge, own: usize, names: &[String]) -> (LinkConfig, usize) {
             current: Some(Secret::new(b"a long shared secret")),
             previous: None,
         },
-    };
-    (config, peer)
+    }
 }
 
 impl World {
@@ -139,9 +190,8 @@ impl World {
                 .map(|name| (name.clone(), Sid::from_name(name)))
                 .collect();
             let own = edges.iter().filter(|edge| edge.a == at || edge.b == at);
-            let (links, peers) = own.map(|edge| link(edge, at, &names)).unzip();
-            config.links = links;
-            (config, peers)
+            config.links = own.map(|edge| link(edge, at, &names)).collect();
+            config
         });
         Self {
             sabotage: None,
@@ -149,14 +199,20 @@ impl World {
             configs: configs.collect(),
             names,
             edges,
+            size: brokers,
             brokers: (0..brokers).map(|_| None).collect(),
             pipes: Vec::new(),
             dark: BTreeMap::new(),
             faults: Vec::new(),
             oracle: Oracle::default(),
+            flow: Flow::default(),
+            watch: Watch::default(),
+            lies: Lies::default(),
+            most: Most::default(),
             net_random: Random::new(seed ^ 2),
             fault_random: Random::new(seed ^ 3),
             work_random: Random::new(seed ^ 4),
+            queues: QueueWorld::new(seed),
             lives: vec![0; brokers],
             seed,
             next_conn: 0,
@@ -165,15 +221,26 @@ impl World {
 
     /// Starts a process of a site.
     pub fn start(&mut self, at: usize) {
+        let instance = Instance([u8::try_from(at + 1).unwrap_or(255); 16]);
+        let since = Epoch(101);
+        let epoch = Epoch(101 + u64::from(self.lives[at]));
+        self.start_as(at, Claim { instance, since }, epoch);
+    }
+
+    /// Starts a process of a site with that claim and epoch.
+    pub fn start_as(&mut self, at: usize, claim: Claim, epoch: Epoch) {
         self.lives[at] += 1;
         let life = self.lives[at];
-        let claim = Claim {
-            instance: Instance([u8::try_from(at + 1).unwrap_or(255); 16]),
-            since: Epoch(101),
-        };
         let seed = self.seed ^ (u64::try_from(at).unwrap() << 32) ^ (u64::from(life) << 48);
-        let (config, peers) = &self.configs[at];
-        let broker = Broker::new(config, peers, claim, life, seed, self.clock.now());
+        let config = &self.configs[at];
+        let peers: Vec<usize> = config.links.iter().map(|link| self.peer(link)).collect();
+        let mesh = Mesh::new(config, claim, epoch, seed);
+        let sizes = self.flow.sizes;
+        let mut broker = Broker::new(mesh, config, &peers, life, sizes, self.clock.now());
+        if self.queues.is_on {
+            let now = self.clock.now();
+            broker.keeping = Some(Keeping::new(config.bid(), broker.mesh.epoch(), now));
+        }
         self.brokers[at] = Some(broker);
         self.clock
             .after(Duration::from_micros(10), Task::Timer { at, life });
@@ -184,12 +251,14 @@ impl World {
         let Some(broker) = self.brokers[at].take() else {
             return;
         };
+        self.queues_died(at, &broker);
         for (pipe, side) in self.ends_of(at, broker.life) {
             self.pipes[pipe].ends[side].is_open = false;
             if !is_silent {
                 self.push_end(pipe, side, CloseCause::Reset);
             }
         }
+        self.watch.forget(at);
         for subscriber in 0..self.oracle.subscribers.len() {
             if self.oracle.subscribers[subscriber].at == at {
                 self.oracle.subscribers[subscriber].is_there = false;
@@ -204,6 +273,21 @@ impl World {
             end.at == at && end.life == life && end.is_open
         })
         .collect()
+    }
+
+    /// The broker that a link leads to.
+    pub fn peer(&self, link: &LinkConfig) -> usize {
+        let is_it = |name: &String| *name == link.peer;
+        self.names.iter().position(is_it).unwrap_or(usize::MAX)
+    }
+
+    /// Adds a place where a process can run that is no part of the network.
+    pub fn add_place(&mut self, name: String, config: MeshConfig) -> usize {
+        self.names.push(name);
+        self.configs.push(config);
+        self.lives.push(0);
+        self.brokers.push(None);
+        self.brokers.len() - 1
     }
 
     /// The process that runs at a site.
@@ -279,11 +363,14 @@ impl World {
                 topic,
                 len,
                 is_owed,
-            } => self.publish(at, topic, len, is_owed),
+                ttl,
+            } => drop(self.publish(at, topic, len, is_owed, ttl)),
             Task::Come { at, filter, stay } => self.come(at, filter, stay),
             Task::Go { subscriber } => self.go(subscriber),
             Task::Fault { number, begins } => self.fault(number, begins),
             Task::Flap { a, b } => self.reset_link(a, b),
+            Task::Queue(task) => self.queue_task(task),
+            Task::Step(step) => self.step(step),
         }
     }
 
@@ -308,7 +395,8 @@ impl World {
         }
     }
 
-    fn go(&mut self, number: usize) {
+    /// A subscriber goes.
+    pub fn go(&mut self, number: usize) {
         let one = &mut self.oracle.subscribers[number];
         if !std::mem::take(&mut one.is_there) {
             return;

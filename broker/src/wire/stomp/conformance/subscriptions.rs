@@ -93,6 +93,84 @@ fn a_durable_subscription_needs_a_client_id() {
 }
 
 #[test]
+fn a_durable_subscription_is_of_topics_and_has_a_usable_name() {
+    for (headers, expected) in [
+        (
+            "destination:/queue/a\nactivemq.subscriptionName:d\n",
+            "cannot durably subscribe to a Queue",
+        ),
+        (
+            "destination:/topic/a,queue://b\nactivemq.subscriptionName:d\n",
+            "cannot durably subscribe to a Queue",
+        ),
+        (
+            "destination:/topic/a\nactivemq.subscriptionName:\n",
+            "has a name",
+        ),
+        (
+            "destination:/topic/a\nbrowser:true\nactivemq.subscriptionName:d\n",
+            "is no browser",
+        ),
+    ] {
+        let mut wire = Wire::open("1.2");
+        let said = wire.ask(format!("SUBSCRIBE\nid:1\n{headers}\n\0"));
+        assert!(said.contains(expected), "{headers}: {said}");
+        assert!(wire.events().is_empty(), "{headers}");
+    }
+    let mut wire = Wire::open("1.2");
+    let of_length = |length: usize| {
+        let name = "d".repeat(length);
+        format!(
+            "SUBSCRIBE\nid:{length}\ndestination:/topic/a\nactivemq.subscriptionName:{name}\n\n\0"
+        )
+    };
+    assert_eq!(wire.ask(of_length(32)), "");
+    let said = wire.ask(of_length(33));
+    assert!(
+        said.contains("activemq.subscriptionName header is longer"),
+        "{said}"
+    );
+}
+
+#[test]
+fn unsubscribe_with_the_durable_name_ends_the_consumer_and_deletes() {
+    for (version, unsubscribe) in [
+        (
+            "1.0",
+            "UNSUBSCRIBE\ndestination:/topic/a\nactivemq.subscriptionName:d\n\n\0",
+        ),
+        ("1.0", "UNSUBSCRIBE\nactivemq.subscriptionName:d\n\n\0"),
+        (
+            "1.1",
+            "UNSUBSCRIBE\nid:1\nactivemq.subscriptionName:d\n\n\0",
+        ),
+        ("1.2", "UNSUBSCRIBE\nactivemq.subscriptionName:d\n\n\0"),
+    ] {
+        let mut wire = Wire::open(version);
+        wire.feed("SUBSCRIBE\nid:1\ndestination:/topic/a\nactivemq.subscriptionName:d\n\n\0");
+        wire.events();
+        assert_eq!(wire.ask(unsubscribe), "", "{version}");
+        assert_eq!(wire.events(), ["unsubscribe 1", "delete c d"], "{version}");
+        assert_eq!(
+            wire.ask(unsubscribe),
+            "",
+            "{version}: whether it exists is the sink's to say"
+        );
+        assert_eq!(wire.events(), ["delete c d"], "{version}");
+    }
+}
+
+#[test]
+fn without_a_client_id_the_name_stands_for_both() {
+    let mut wire = Wire::fresh();
+    wire.feed("CONNECT\naccept-version:1.1\n\n\0");
+    wire.session.logged_in("s", &mut wire.sink);
+    wire.said();
+    wire.feed("UNSUBSCRIBE\nactivemq.subscriptionName:d\n\n\0");
+    assert_eq!(wire.events(), ["delete d d"]);
+}
+
+#[test]
 fn the_receipt_goes_through_the_sink_and_comes_once() {
     let mut wire = Wire::open("1.2");
     let said = wire.ask("SUBSCRIBE\nid:1\ndestination:/queue/a\nreceipt:a\\cb\n\n\0");
