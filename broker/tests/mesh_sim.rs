@@ -47,21 +47,24 @@ use sim::world::Sabotage;
 const USUAL: u64 = 200;
 
 /// Runs that broke an invariant once.
-const KNOWN_BUGS: [&str; 2] = [
+const KNOWN_BUGS: [&str; 4] = [
     // A PING overtook the ACCEPT queued before it.
     "star:6:0xca05",
     // Wandered between brokers whose maps differed for as long as an advertisement was held back.
     "one-ring:6:0x6611a09d814b8968",
+    // A message whose time was over was offered again and again.
+    "queue-mesh:5:0x3",
+    // A receiver gave a new stream up before its owner could have sent the lost beginning again.
+    "queue-countries:6:0x6611b391deb4bd3c",
 ];
 
 /// Networks larger than those of fresh seeds.
-const LARGE: [&str; 6] = [
+const LARGE: [&str; 5] = [
     "tree:20:7",
     "parallel:20:4",
     "change-regular:20:3",
     "full-tree:20:1",
     "tree:50:7",
-    "regular:50:7",
 ];
 
 /// What the kinds of runs are there for; each happens in the fixed runs.
@@ -155,7 +158,7 @@ const SABOTAGES: [(Sabotage, &[&str], &str); 10] = [
     (Sabotage::Forget, &ONE_LINK, "I16"),
     (Sabotage::TwoWay, &["halves"], "I4"),
     (Sabotage::Barrier, &["ring", "mesh"], "I9"),
-    (Sabotage::Hops, &["mesh", "barbell"], "I6"),
+    (Sabotage::Hops, &["ring", "countries"], "I6"),
     (Sabotage::ReaderWaits, &["full-ring"], "I22"),
     (Sabotage::Producers, &["full-ring", "full-tree"], "I17"),
     (Sabotage::Limbo, &["only-chain", "only-tree"], "I30"),
@@ -185,19 +188,28 @@ fn a_driver_that_leaves_a_rule_out_is_noticed() {
 
 #[test]
 fn a_run_that_fails_is_made_smaller() {
-    let left_out = Some(Sabotage::Limbo);
-    let run = Run::parse("only-tree:8:1").expect("a run");
+    let left_out = Some(Sabotage::Forget);
+    let run = Run::parse("one-ring:6:0x8").expect("a run");
     let small = shrink(run, left_out);
     let failure = |run: &Run| run.execute_without(left_out).oracle.failure;
     let (before, after) = (failure(&run), failure(&small));
-    assert_eq!(before.map(|one| one.invariant), Some("I30"));
-    assert_eq!(after.map(|one| one.invariant), Some("I30"));
-    assert!(
-        small.brokers < run.brokers && small.most.messages < 150,
-        "{small}"
-    );
-    let again = Run::parse(&small.to_string());
-    assert_eq!(again, Some(small));
+    assert_eq!(before.map(|one| one.invariant), Some("I16"));
+    assert_eq!(after.map(|one| one.invariant), Some("I16"));
+    assert!(small.brokers < run.brokers, "{small}");
+}
+
+#[test]
+fn the_line_of_a_run_says_how_much_of_it_is_played() {
+    for line in [
+        "ring:6:0x1:faults=3,messages=100",
+        "full-tree:5:0x2:messages=7",
+        "ring:5:0x1",
+    ] {
+        assert_eq!(Run::parse(line).expect("a run").to_string(), line);
+    }
+    let run = Run::parse("ring:6:0x1:faults=1,messages=50").expect("a run");
+    let world = run.execute();
+    assert_eq!((world.faults.len(), world.oracle.messages.len()), (1, 50));
 }
 
 #[test]
@@ -255,6 +267,7 @@ fn replay() {
     for (at, note) in &world.oracle.trace {
         println!("{:>14.6} ms  {note}", at.0 as f64 / 1e6);
     }
+    println!("seen: {:?}", world.watch.seen);
     if let Some(report) = run.report(&world) {
         panic!("{report}");
     }

@@ -2,6 +2,7 @@
 //! broker between them.
 
 mod durable;
+mod queues;
 mod topics;
 
 use std::sync::Arc;

@@ -110,8 +110,12 @@ impl QueueCell {
     /// An empty queue.
     #[must_use]
     pub fn new(destination: Destination, limits: QueueLimits, now_ns: u64) -> Self {
+        let mut queue = Queue::new(limits);
+        if !destination.kind.is_queue() {
+            queue.ignore_groups();
+        }
         let inner = Inner {
-            queue: Queue::new(limits),
+            queue,
             targets: HashMap::new(),
             effects: Vec::new(),
             is_removed: false,
@@ -163,7 +167,7 @@ impl QueueCell {
                 let seq = inner.queue.last_seq();
                 Enqueued::Accepted {
                     seq,
-                    waiting: inner.queue.is_ready(seq),
+                    waiting: inner.queue.waits(seq),
                 }
             }
             Admission::Full => Enqueued::Full,

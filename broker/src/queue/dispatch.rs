@@ -1,45 +1,61 @@
 //! Who is next: filing messages under classes, serving consumers, taking messages back.
 
-use crate::model::Message;
+use crate::model::{Message, MessageView};
 use crate::routing::properties::MessageProperties;
 use crate::selector::ClassId;
 
-use super::state::{Kept, Queue, REMOTE};
+use super::groups::member_of;
+use super::state::{Consumer, Kept, Queue, REMOTE};
 use super::types::{ConsumerId, DeadReason, Effect};
 
 impl Queue {
     pub(super) fn insert_ready(&mut self, seq: u64, message: Message, effects: &mut Vec<Effect>) {
-        let classes = self.matching_classes(&message);
-        self.kept.insert(
-            seq,
-            Kept {
-                message,
-                holder: None,
-                classes,
-                history: None,
-            },
-        );
+        let view = message.view();
+        let group = view
+            .as_ref()
+            .filter(|_| self.has_groups)
+            .and_then(member_of);
+        let classes = self.matching_classes(view.as_ref());
+        let kept = Kept {
+            message,
+            holder: None,
+            classes,
+            group,
+            history: None,
+        };
+        self.kept.insert(seq, kept);
         self.ready_count += 1;
-        self.offer(seq, effects);
+        self.offer_one(seq, effects);
+        self.settle(effects);
     }
 
-    pub(super) fn matching_classes(&mut self, message: &Message) -> Vec<ClassId> {
+    fn matching_classes(&mut self, view: Option<&MessageView<'_>>) -> Vec<ClassId> {
         if self.classes.is_empty() {
             return Vec::new();
         }
         self.scratch.clear();
-        if let Some(view) = message.view() {
+        if let Some(view) = view {
             self.index
-                .matching(&MessageProperties::new(&view), &mut self.scratch);
+                .matching(&MessageProperties::new(view), &mut self.scratch);
         }
         self.scratch.clone()
     }
 
-    /// Gives a ready message to the best consumer with room, or files it under its classes.
-    pub(super) fn offer(&mut self, seq: u64, effects: &mut Vec<Effect>) {
-        let Some(kept) = self.kept.get(&seq) else {
+    /// Gives a ready message to the consumer of its group, or to the best one with room; else it
+    /// waits.
+    pub(super) fn offer_one(&mut self, seq: u64, effects: &mut Vec<Effect>) {
+        let Some(kept) = self.kept.get(&seq).filter(|kept| kept.holder.is_none()) else {
             return;
         };
+        if kept.group.is_some()
+            && let Some(owner) = self.owner_of(seq)
+        {
+            let has_room = self.consumers.get(&owner).is_some_and(Consumer::has_room);
+            return match has_room {
+                true => self.hand_over(seq, owner, effects),
+                false => self.reserve(seq, owner),
+            };
+        }
         let best = kept
             .classes
             .iter()
@@ -47,17 +63,12 @@ impl Queue {
             .min();
         match best {
             Some((.., consumer)) => self.hand_over(seq, consumer, effects),
-            None => {
-                for class in &kept.classes {
-                    if let Some(class) = self.classes.get_mut(class) {
-                        class.ready.insert(seq);
-                    }
-                }
-            }
+            None => self.file(seq),
         }
     }
 
     pub(super) fn hand_over(&mut self, seq: u64, id: ConsumerId, effects: &mut Vec<Effect>) {
+        self.unfile(seq);
         let Some(kept) = self.kept.get_mut(&seq) else {
             return;
         };
@@ -66,11 +77,6 @@ impl Queue {
         };
         kept.holder = Some(id);
         self.ready_count -= 1;
-        for class in &kept.classes {
-            if let Some(class) = self.classes.get_mut(class) {
-                class.ready.remove(&seq);
-            }
-        }
         let old_key = consumer.key(id);
         consumer.in_flight.insert(seq);
         consumer.turn = self.next_turn;
@@ -86,6 +92,9 @@ impl Queue {
             seq,
             message: kept.message.clone(),
         });
+        if kept.group.is_some() {
+            self.note_group(seq, id);
+        }
     }
 
     pub(super) fn file_backlog_under(&mut self, class: ClassId) {
@@ -99,7 +108,11 @@ impl Queue {
                 .matching(&MessageProperties::new(&view), &mut self.scratch);
             if self.scratch.contains(&class) {
                 kept.classes.push(class);
-                if kept.holder.is_none() {
+                let is_reserved = kept
+                    .group
+                    .as_ref()
+                    .is_some_and(|one| one.reserved.is_some());
+                if kept.holder.is_none() && !is_reserved {
                     matching.push(*seq);
                 }
             }
@@ -116,7 +129,7 @@ impl Queue {
             return;
         };
         let key = consumer.key(id);
-        let class_id = consumer.class;
+        let (class_id, capacity) = (consumer.class, consumer.capacity);
         let has_room = consumer.has_room() && is_allowed;
         if let Some(class) = self.classes.get_mut(&class_id) {
             if has_room {
@@ -125,9 +138,13 @@ impl Queue {
                 class.available.remove(&key);
             }
         }
+        if !is_allowed || capacity == 0 {
+            self.release_groups_of(id);
+        }
         if has_room {
             self.serve(id, class_id, effects);
         }
+        self.settle(effects);
     }
 
     pub(super) fn refresh_all(&mut self, effects: &mut Vec<Effect>) {
@@ -146,11 +163,12 @@ impl Queue {
         while let Some(consumer) = self.consumers.get(&id)
             && consumer.has_room()
         {
-            let Some(seq) = self
+            let shared = self
                 .classes
                 .get(&class)
-                .and_then(|class| class.ready.first().copied())
-            else {
+                .and_then(|class| class.ready.first());
+            let own = consumer.reserved.first();
+            let Some(seq) = shared.into_iter().chain(own).min().copied() else {
                 break;
             };
             self.hand_over(seq, id, effects);
@@ -172,21 +190,24 @@ impl Queue {
     }
 
     pub(super) fn remove(&mut self, seq: u64) -> Option<Message> {
+        if self.kept.get(&seq)?.holder.is_none() {
+            self.ready_count -= 1;
+            self.unfile(seq);
+        }
         let kept = self.kept.remove(&seq)?;
         self.bytes = self.bytes.saturating_sub(kept.message.len());
         self.counters.dequeued += 1;
-        if kept.holder.is_none() {
-            self.ready_count -= 1;
-            for class in &kept.classes {
-                if let Some(class) = self.classes.get_mut(class) {
-                    class.ready.remove(&seq);
-                }
-            }
-        }
         Some(kept.message)
     }
 
+    /// Lets a message in somebody's hands wait again, and offers it.
     pub(super) fn put_back(&mut self, seq: u64, was_seen: bool, effects: &mut Vec<Effect>) {
+        self.let_wait(seq, was_seen, effects);
+        self.settle(effects);
+    }
+
+    /// Lets a message in somebody's hands wait again; it is offered when the command is over.
+    pub(super) fn let_wait(&mut self, seq: u64, was_seen: bool, effects: &mut Vec<Effect>) {
         let Some(kept) = self.kept.get_mut(&seq) else {
             return;
         };
@@ -214,6 +235,7 @@ impl Queue {
                 return;
             }
         }
-        self.offer(seq, effects);
+        self.file(seq);
+        self.unsettled.insert(seq);
     }
 }

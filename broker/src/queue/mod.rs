@@ -6,6 +6,9 @@
 
 pub mod cell;
 mod dispatch;
+#[cfg(test)]
+mod group_tests;
+mod groups;
 pub mod handover;
 mod remote;
 mod scan;

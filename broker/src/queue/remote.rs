@@ -1,23 +1,27 @@
 //! Messages on their way to other brokers: in the queue, but out of service until the answer.
 
-use super::state::{Queue, REMOTE};
+use super::state::{Kept, Queue, REMOTE};
 use super::types::Effect;
 use crate::model::Message;
+
+fn may_leave(kept: &Kept) -> bool {
+    let is_reserved = kept
+        .group
+        .as_ref()
+        .is_some_and(|one| one.reserved.is_some());
+    kept.holder.is_none() && !is_reserved
+}
 
 impl Queue {
     /// Takes a ready message out of service while another broker is asked to take it over.
     pub fn hold_for_remote(&mut self, seq: u64) -> Option<Message> {
-        let kept = self.kept.get_mut(&seq)?;
-        if kept.holder.is_some() {
+        if !self.is_ready(seq) {
             return None;
         }
+        self.unfile(seq);
+        let kept = self.kept.get_mut(&seq)?;
         kept.holder = Some(REMOTE);
         self.ready_count -= 1;
-        for class in &kept.classes {
-            if let Some(class) = self.classes.get_mut(class) {
-                class.ready.remove(&seq);
-            }
-        }
         Some(kept.message.clone())
     }
 
@@ -45,20 +49,27 @@ impl Queue {
         is_held
     }
 
-    /// Numbers of ready messages after `after`, oldest first.
+    /// Numbers of messages after `after` that another broker may have, oldest first.
     #[must_use]
     pub fn ready_after(&self, after: u64, limit: usize) -> Vec<u64> {
         self.kept
             .range(after.saturating_add(1)..)
-            .filter(|(_, kept)| kept.holder.is_none())
+            .filter(|(_, kept)| may_leave(kept))
             .map(|(seq, _)| *seq)
             .take(limit)
             .collect()
     }
 
-    /// True when the message waits for a consumer.
+    /// True when the message waits for any consumer, here or elsewhere. One whose group has a
+    /// consumer here waits for that one.
     #[must_use]
     pub fn is_ready(&self, seq: u64) -> bool {
+        self.kept.get(&seq).is_some_and(may_leave)
+    }
+
+    /// True when the message waits, for whomever.
+    #[must_use]
+    pub fn waits(&self, seq: u64) -> bool {
         self.kept
             .get(&seq)
             .is_some_and(|kept| kept.holder.is_none())

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::groups::{Groups, Member};
 use super::handover::History;
 use super::scan::Scan;
 use crate::model::Message;
@@ -30,6 +31,8 @@ pub(super) struct Consumer {
     pub(super) is_exclusive: bool,
     pub(super) turn: u64,
     pub(super) in_flight: BTreeSet<u64>,
+    /// Messages of its groups that wait for room.
+    pub(super) reserved: BTreeSet<u64>,
 }
 
 impl Consumer {
@@ -56,6 +59,7 @@ pub(super) struct Kept {
     pub(super) classes: Vec<ClassId>,
     /// Of a message that moved or was refused.
     pub(super) history: Option<Box<History>>,
+    pub(super) group: Option<Box<Member>>,
 }
 
 /// One queue.
@@ -72,6 +76,10 @@ pub struct Queue {
     pub(super) index: ClassIndex<()>,
     pub(super) classes: HashMap<ClassId, Class>,
     pub(super) scratch: Vec<ClassId>,
+    pub(super) has_groups: bool,
+    pub(super) groups: Groups,
+    /// Waiting messages that have to be offered before the command is over.
+    pub(super) unsettled: BTreeSet<u64>,
     pub(super) counters: QueueCounters,
     pub(super) scan: Scan,
 }
@@ -92,6 +100,9 @@ impl Queue {
             index: ClassIndex::new(),
             classes: HashMap::new(),
             scratch: Vec::new(),
+            has_groups: true,
+            groups: Groups::default(),
+            unsettled: BTreeSet::new(),
             counters: QueueCounters::default(),
             scan: Scan::default(),
         }
@@ -196,6 +207,7 @@ impl Queue {
             is_exclusive: options.is_exclusive,
             turn: self.next_turn,
             in_flight: BTreeSet::new(),
+            reserved: BTreeSet::new(),
         };
         self.next_turn += 1;
         if consumer.is_exclusive {
@@ -219,6 +231,7 @@ impl Queue {
 
     /// Removes a consumer; what it had in flight comes back, flagged redelivered, to the head.
     pub fn unsubscribe(&mut self, id: ConsumerId, effects: &mut Vec<Effect>) {
+        self.release_groups_of(id);
         let Some(consumer) = self.consumers.remove(&id) else {
             return;
         };
@@ -231,12 +244,14 @@ impl Queue {
             }
         }
         self.index.remove(consumer.class);
+        // All of it waits again before any of it is offered: the order within a group depends on it.
         for seq in consumer.in_flight {
-            self.put_back(seq, true, effects);
+            self.let_wait(seq, true, effects);
         }
         if was_exclusive {
             self.refresh_all(effects);
         }
+        self.settle(effects);
     }
 
     /// Numbers of the messages in flight at a consumer.

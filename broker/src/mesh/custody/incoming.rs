@@ -19,8 +19,8 @@ const REORDER_BYTES: usize = 1024 * 1024;
 /// Acknowledgements of repeated transfers are collected for so long.
 const REPEAT_DELAY: Duration = Duration::from_millis(20);
 /// A stream that does not begin at 1 is unknown after this time: by then its owner has sent again
-/// from the first transfer it has no outcome for.
-const GAP_NEW: Duration = Duration::from_secs(1);
+/// from the first transfer it has no outcome for, whatever the way does to its frames.
+const GAP_NEW: Duration = Duration::from_secs(2);
 /// The same in the middle of a stream.
 const GAP_KNOWN: Duration = Duration::from_secs(10);
 

@@ -319,16 +319,16 @@ fn a_receiver_that_lost_its_memory_says_so_and_everything_open_comes_back_flagge
     let again = transfers(say(&mut a, restarted, 500));
     assert_eq!(again[0].0.seq, 2);
     assert!(receive(&mut b, &again[0], 500).is_empty());
-    let body = bodies(say(&mut b, Event::Tick, 1500)).remove(0);
-    let effects = say(&mut a, Event::Routed { from: B, body }, 1500);
+    let body = bodies(say(&mut b, Event::Tick, 2500)).remove(0);
+    let effects = say(&mut a, Event::Routed { from: B, body }, 2500);
     let back = returned(&effects)[0];
     assert_eq!(
         (back.token, back.why, back.is_redelivered),
         (2, ReturnReason::Unknown, true)
     );
-    let fresh = transfers(offer(&mut a, &message(3), 1500).1);
+    let fresh = transfers(offer(&mut a, &message(3), 2500).1);
     assert_eq!((fresh[0].0.stream, fresh[0].0.seq), (2, 1));
-    assert_eq!(receive(&mut b, &fresh[0], 1500).len(), 1);
+    assert_eq!(receive(&mut b, &fresh[0], 2500).len(), 1);
 }
 
 #[test]
@@ -354,13 +354,25 @@ fn a_stream_that_its_receiver_does_not_know_comes_back_flagged_also_without_a_ne
     let sent = transfers(offer(&mut a, &message(2), 0).1);
     let mut other = machine(B, 1);
     receive(&mut other, &sent[0], 0);
-    let body = bodies(say(&mut other, Event::Tick, 1000)).remove(0);
-    let effects = say(&mut a, Event::Routed { from: B, body }, 1000);
+    let body = bodies(say(&mut other, Event::Tick, 2000)).remove(0);
+    let effects = say(&mut a, Event::Routed { from: B, body }, 2000);
     let back = returned(&effects)[0];
     assert_eq!(
         (back.why, back.is_redelivered),
         (ReturnReason::Unknown, true)
     );
+}
+
+#[test]
+fn a_new_stream_whose_beginning_is_lost_waits_until_it_is_sent_again() {
+    let (mut a, mut b) = (machine(A, 1), machine(B, 1));
+    transfers(offer(&mut a, &message(1), 0).1);
+    let second = transfers(offer(&mut a, &message(2), 0).1).remove(0);
+    // The way is quick at first and slow when the owner sends again.
+    assert!(receive(&mut b, &second, 5).is_empty());
+    let again = transfers(say(&mut a, Event::Tick, 1000));
+    assert!(bodies(say(&mut b, Event::Tick, 1400)).is_empty());
+    assert_eq!(receive(&mut b, &again[0], 1400).len(), 2);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use causeway_broker::mesh::custody::QueueName;
 
 use super::queue_oracle::{Plan, Step};
 use super::queues::{SimQueue, number_of, present};
-use super::world::{Sabotage, Task, World};
+use super::world::{Task, World};
 
 /// What a consumer selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,9 +295,6 @@ impl World {
             });
         }
         self.tell_interest(at, consumer, false);
-        if self.sabotage == Some(Sabotage::Gone) {
-            self.forget_waiting(at);
-        }
         self.settle_queues(at);
     }
 

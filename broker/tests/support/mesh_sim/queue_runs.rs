@@ -217,5 +217,33 @@ impl World {
         self.settle();
         self.drain();
         self.queue_peace(requests);
+        self.quiet();
+    }
+
+    /// Nothing happens but this: more is sent than consumers take at once, so that only the sweep
+    /// finds them free again (R19); a consumer goes with what it has, and nobody comes (R18).
+    fn quiet(&mut self) {
+        let (all, brokers) = (lasting(), self.brokers.len());
+        for number in 0..3 {
+            let at = (self.queues.shift + number) % brokers;
+            for _ in 0..5 {
+                let plan = Plan::to(Arc::from("work.slow"));
+                self.after(Duration::from_millis(10), QueueTask::Produce { at, plan });
+            }
+        }
+        let at = below(&mut self.queues.random, brokers);
+        let asks = Asks {
+            prefetch: 20,
+            work: Duration::from_secs(60),
+            ..all[0].clone()
+        };
+        let stay = Some(Duration::from_secs(2));
+        self.after(Duration::ZERO, QueueTask::Come { at, asks, stay });
+        for _ in 0..8 {
+            let plan = Plan::to(all[0].filter.clone());
+            self.after(Duration::from_secs(1), QueueTask::Produce { at, plan });
+        }
+        self.run(Duration::from_secs(4));
+        self.drain();
     }
 }

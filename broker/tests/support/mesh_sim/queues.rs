@@ -9,7 +9,7 @@ use bytes::Bytes;
 use causeway_broker::link::interest::{LocalConsumers, may_take};
 use causeway_broker::mesh::custody::{
     Candidate, Credit, CreditWanted, Custody, CustodyConfig, Effect, Effects, Event, Learned,
-    Offer, Outcome, QueueName, Refusal, Refusals, Returned,
+    Offer, Outcome, Placement, QueueName, Refusal, Refusals, Returned, Stay,
 };
 use causeway_broker::mesh::forward::DSet;
 use causeway_broker::mesh::frame::{
@@ -176,8 +176,8 @@ impl World {
         }
     }
 
-    /// The consumers of a queue are gone and nobody looks: a rule left out.
-    pub fn forget_waiting(&mut self, at: usize) {
+    /// Nobody looks: a rule left out.
+    fn forget_waiting(&mut self, at: usize) {
         if let Some(keeping) = self.keeping(at) {
             keeping.waiting.clear();
         }
@@ -304,6 +304,9 @@ impl World {
                     let mut offer = offer.clone();
                     if sabotage == Some(Sabotage::Refusals) {
                         offer.refusals = Refusals::new();
+                    }
+                    if sabotage == Some(Sabotage::Gone) && offer.moves > 0 {
+                        return Placement::Stays(Stay::NoCandidate);
                     }
                     tried = candidates.to_vec();
                     custody.offer(&offer, candidates, now, &mut effects)
@@ -509,6 +512,10 @@ impl World {
         for name in names {
             let wall_ms = present(now).wall_ms;
             self.apply(at, &name, |queue, effects| queue.expire(wall_ms, effects));
+        }
+        // The expiry of messages looks at all queues that keep some, as the sweep does.
+        if self.sabotage == Some(Sabotage::Sweep) {
+            self.forget_waiting(at);
         }
         self.settle_queues(at);
     }
