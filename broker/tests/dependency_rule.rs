@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Modules that only decide: files, or folders with all that is in them.
-const PURE: [&str; 25] = [
+const PURE: [&str; 26] = [
     "model",
     "selector",
     "routing",
