@@ -269,7 +269,7 @@ impl QueueCell {
             ..
         } = inner;
         // What waits in the backlog of a topic subscription is for nobody else.
-        if queue.ready() > 0
+        if queue.has_ready()
             && self.destination.kind.is_queue()
             && !work
                 .waiting

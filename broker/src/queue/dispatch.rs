@@ -4,17 +4,13 @@ use crate::model::{Message, MessageView};
 use crate::routing::properties::MessageProperties;
 use crate::selector::ClassId;
 
-use super::groups::member_of;
 use super::state::{Consumer, Kept, Queue, REMOTE};
 use super::types::{ConsumerId, DeadReason, Effect};
 
 impl Queue {
     pub(super) fn insert_ready(&mut self, seq: u64, message: Message, effects: &mut Vec<Effect>) {
         let view = message.view();
-        let group = view
-            .as_ref()
-            .filter(|_| self.has_groups)
-            .and_then(member_of);
+        let group = view.as_ref().and_then(|view| self.member_of(view));
         let classes = self.matching_classes(view.as_ref());
         let kept = Kept {
             message,

@@ -292,6 +292,10 @@ fn what_waits_for_a_consumer_here_does_not_go_to_another_broker() {
     bench.send("2", "a");
     bench.send("x", "");
     assert_eq!(bench.queue.ready_after(0, 10), [3]);
+    assert!(bench.queue.has_ready());
+    bench.queue.hold_for_remote(3);
+    assert!(!bench.queue.has_ready(), "2 is for nobody else");
+    bench.queue.release_remote(3, false, &mut bench.effects);
     assert!(!bench.queue.is_ready(2) && bench.queue.waits(2));
     assert!(bench.queue.hold_for_remote(2).is_none());
     bench.leave(1);
@@ -351,6 +355,9 @@ fn random_run(seed: u64) {
         bench.leave(id);
     }
     bench.handed();
+    let all = bench.queue.ready_after(0, usize::MAX).len();
+    assert_eq!(all, bench.queue.ready(), "seed {seed}: nothing is reserved");
+    assert_eq!(all > 0, bench.queue.has_ready(), "seed {seed}");
     bench.join(9, u32::MAX);
     for (_, _, text) in bench.handed() {
         assert!(consumed.insert(text), "seed {seed}: came after its end");

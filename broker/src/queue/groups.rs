@@ -103,24 +103,29 @@ impl Groups {
     }
 }
 
-/// The group that a message names.
-pub(super) fn member_of(view: &MessageView<'_>) -> Option<Box<Member>> {
-    let name = view.headers.get("JMSXGroupID")?;
-    let number = view.headers.get("JMSXGroupSeq");
-    let number = number.and_then(|text| text.trim().parse::<i64>().ok());
-    (!name.is_empty()).then(|| {
-        Box::new(Member {
-            name: Arc::from(name),
-            closes: number.is_some_and(|number| number < 0),
-            reserved: None,
-        })
-    })
-}
-
 impl Queue {
     /// Leaves groups alone: the queue has one consumer.
     pub fn ignore_groups(&mut self) {
         self.has_groups = false;
+    }
+
+    /// The group that a message names. The name of a known one is shared.
+    pub(super) fn member_of(&self, view: &MessageView<'_>) -> Option<Box<Member>> {
+        if !self.has_groups {
+            return None;
+        }
+        let name = view
+            .headers
+            .get("JMSXGroupID")
+            .filter(|name| !name.is_empty())?;
+        let number = view.headers.get("JMSXGroupSeq");
+        let number = number.and_then(|text| text.trim().parse::<i64>().ok());
+        let known = self.groups.by_name.get_key_value(name);
+        Some(Box::new(Member {
+            name: known.map_or_else(|| Arc::from(name), |(name, _)| name.clone()),
+            closes: number.is_some_and(|number| number < 0),
+            reserved: None,
+        }))
     }
 
     /// The consumer that a waiting message has to go to, if it can take it.
@@ -158,10 +163,11 @@ impl Queue {
         }
         if let Some(member) = &mut kept.group {
             self.groups.forget_ready(&member.name, seq);
-            if let Some(owner) = member.reserved.take()
-                && let Some(owner) = self.consumers.get_mut(&owner)
-            {
-                owner.reserved.remove(&seq);
+            if let Some(owner) = member.reserved.take() {
+                self.reserved_count -= 1;
+                if let Some(owner) = self.consumers.get_mut(&owner) {
+                    owner.reserved.remove(&seq);
+                }
             }
         }
     }
@@ -176,6 +182,7 @@ impl Queue {
             && let Some(owner) = self.consumers.get_mut(&id)
         {
             member.reserved = Some(id);
+            self.reserved_count += 1;
             owner.reserved.insert(seq);
             self.groups.note_ready(&member.name, seq);
         }

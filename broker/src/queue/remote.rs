@@ -60,6 +60,12 @@ impl Queue {
             .collect()
     }
 
+    /// True when something waits for any consumer, here or elsewhere.
+    #[must_use]
+    pub const fn has_ready(&self) -> bool {
+        self.ready_count > self.reserved_count
+    }
+
     /// True when the message waits for any consumer, here or elsewhere. One whose group has a
     /// consumer here waits for that one.
     #[must_use]

@@ -68,6 +68,8 @@ pub struct Queue {
     pub(super) limits: QueueLimits,
     pub(super) kept: BTreeMap<u64, Kept>,
     pub(super) ready_count: usize,
+    /// Of those, the ones that wait for the consumer of their group.
+    pub(super) reserved_count: usize,
     pub(super) bytes: usize,
     pub(super) next_seq: u64,
     pub(super) next_turn: u64,
@@ -92,6 +94,7 @@ impl Queue {
             limits,
             kept: BTreeMap::new(),
             ready_count: 0,
+            reserved_count: 0,
             bytes: 0,
             next_seq: 1,
             next_turn: 1,
