@@ -326,7 +326,7 @@ impl Node {
         let payload = frame.payload();
         match frame.tail_head.kind {
             PayloadKind::Topic => self.deliver_topic(&payload, left_ms, state),
-            PayloadKind::Transfer => match TransferHead::decode(&payload) {
+            PayloadKind::Transfer => match TransferHead::received(frame) {
                 Ok(head) if head.to == self.bid => {
                     let envelope = payload.slice(TRANSFER_HEAD_LEN..);
                     if let Ok(view) = envelope::decode(&envelope) {

@@ -54,7 +54,6 @@ pub struct Node {
     interest: RwLock<RemoteInterest>,
     /// Guards what consumers here amount to.
     local: Mutex<LocalConsumers>,
-    /// Guards where the next look at a long queue begins.
     /// Guards the refusals given lately, for `/status`.
     pub(super) refusals: Mutex<VecDeque<serde_json::Value>>,
     pub(super) learned: AtomicU64,

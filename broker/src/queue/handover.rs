@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::state::Queue;
-use super::types::{Admission, Effect};
+use super::state::{Kept, Queue, REMOTE};
+use super::types::{Admission, DeadReason, Effect};
 use crate::mesh::custody::{
-    Candidate, Credit, Learned, Offer, Placement, QueueName, Refusal, Refusals, Returned, Stay,
+    Candidate, Credit, Learned, Offer, Placement, QueueName, Refusal, Refusals, ReturnReason,
+    Returned, Stay,
 };
 use crate::mesh::ids::{Bid, Now};
 use crate::model::{Message, MessageView};
@@ -223,21 +224,36 @@ impl Queue {
         admission
     }
 
-    /// Serves a message again that another broker did not take.
+    /// Serves a message again that another broker did not take; one whose time is over is dead.
     pub fn take_back(&mut self, returned: Returned, effects: &mut Vec<Effect>) -> bool {
         let Returned {
             token,
+            why,
             is_redelivered,
             was_learned,
             refusals,
             ..
         } = returned;
+        if why == ReturnReason::Expired {
+            return self.drop_expired(token, effects);
+        }
         if let Some(kept) = self.kept.get_mut(&token) {
             let history = kept.history.get_or_insert_default();
             history.was_learned |= was_learned;
             history.refusals = refusals;
         }
         self.release_remote(token, is_redelivered, effects)
+    }
+
+    fn drop_expired(&mut self, token: u64, effects: &mut Vec<Effect>) -> bool {
+        let is_held = |kept: &Kept| kept.holder == Some(REMOTE);
+        if !self.kept.get(&token).is_some_and(is_held) {
+            return false;
+        }
+        let reason = DeadReason::Expired;
+        let dead = self.remove(token);
+        effects.extend(dead.map(|message| Effect::Dead { message, reason }));
+        true
     }
 
     /// Drops a message that came back in doubt and that the other broker has after all. False when

@@ -195,7 +195,8 @@ impl Stream {
         item.sent = Some(now);
         item.times += 1;
         let mut flags = if self.is_persistent { XF_PERSISTENT } else { 0 };
-        flags |= if item.is_redelivered {
+        // An earlier process of the receiver may have served what came there first.
+        flags |= if item.is_redelivered || item.times > 1 {
             XF_REDELIVERED
         } else {
             0

@@ -364,6 +364,16 @@ fn a_stream_that_its_receiver_does_not_know_comes_back_flagged_also_without_a_ne
 }
 
 #[test]
+fn what_is_sent_again_is_flagged_for_a_process_that_knows_nothing_of_the_first_time() {
+    let (mut a, mut b) = (machine(A, 1), machine(B, 1));
+    let first = transfers(offer(&mut a, &message(1), 0).1).remove(0);
+    assert!(!first.0.has(crate::mesh::frame::XF_REDELIVERED));
+    let again = transfers(say(&mut a, Event::Tick, 1000)).remove(0);
+    assert!(again.0.has(crate::mesh::frame::XF_REDELIVERED));
+    assert_eq!(receive(&mut b, &again, 1000).len(), 1);
+}
+
+#[test]
 fn a_new_stream_whose_beginning_is_lost_waits_until_it_is_sent_again() {
     let (mut a, mut b) = (machine(A, 1), machine(B, 1));
     transfers(offer(&mut a, &message(1), 0).1);

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut};
 
-use super::FrameError;
+use super::{FrameError, FwdFrame};
 use crate::mesh::ids::Bid;
 
 /// Bytes of the head; the envelope follows.
@@ -77,6 +77,19 @@ impl TransferHead {
             grant: payload.get_u64(),
             term: payload.get_u64(),
         })
+    }
+
+    /// Reads the head of a transfer as it arrived. One that was sent again by a broker on the way may
+    /// have been served by an earlier process of this broker.
+    ///
+    /// # Errors
+    /// Fewer bytes than it needs.
+    pub fn received(frame: &FwdFrame) -> Result<Self, FrameError> {
+        let mut head = Self::decode(&frame.payload())?;
+        if frame.head.is_marked {
+            head.flags |= XF_REDELIVERED;
+        }
+        Ok(head)
     }
 
     /// True when one of the `XF_…` bits is set.

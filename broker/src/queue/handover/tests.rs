@@ -160,6 +160,32 @@ fn a_message_that_comes_back_remembers_who_refused_it_and_that_the_route_was_tri
 }
 
 #[test]
+fn a_message_whose_time_was_over_on_its_way_is_dead_and_served_to_nobody() {
+    let (mut queue, mut effects) = (queue(), Vec::new());
+    queue.enqueue(message(at(500).wall_ms), &mut effects);
+    offer(&mut queue, 0).expect("an offer");
+    queue.subscribe(ConsumerId(1), consumer(), &mut effects);
+    let returned = Returned {
+        queue: "q".into(),
+        token: 1,
+        why: ReturnReason::Expired,
+        is_redelivered: true,
+        was_learned: false,
+        refusals: Refusals::new(),
+    };
+    assert!(queue.take_back(returned.clone(), &mut effects));
+    assert!(matches!(
+        effects[..],
+        [Effect::Dead {
+            reason: DeadReason::Expired,
+            ..
+        }]
+    ));
+    assert_eq!(queue.depth(), 0);
+    assert!(!queue.take_back(returned, &mut effects));
+}
+
+#[test]
 fn only_standing_credit_asks_for_a_free_consumer() {
     assert_eq!(admits(Credit::Standing, || None), Err(Refusal::NoConsumer));
     assert_eq!(admits(Credit::Standing, || Some(0)), Err(Refusal::NoCredit));

@@ -44,7 +44,7 @@ impl World {
             ttl => Some(Duration::from_millis(u64::from(ttl).saturating_sub(age_ms))),
         };
         let payload = frame.payload();
-        let Ok(head) = TransferHead::decode(&payload) else {
+        let Ok(head) = TransferHead::received(frame) else {
             let what = "a transfer does not decode".to_owned();
             return self.oracle.fail("transfer", None, what);
         };
