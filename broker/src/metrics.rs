@@ -50,6 +50,10 @@ pub struct Metrics {
     pub config_info: IntGaugeVec,
     /// 1 when the last reload was applied.
     pub config_reload_successful: IntGauge,
+    /// Bytes kept for clients.
+    pub kept_bytes: IntGauge,
+    /// How many may be kept.
+    pub kept_limit: IntGauge,
     /// Resident memory of the process.
     pub memory_bytes: IntGauge,
     /// Sites of the network, by whether they can be reached.
@@ -290,6 +294,14 @@ impl Metrics {
             config_reload_successful: b.gauge(
                 "causeway_config_last_reload_successful",
                 "1 when the last reload was applied.",
+            ),
+            kept_bytes: b.gauge(
+                "causeway_memory_kept_bytes",
+                "Bytes kept for clients: queues, backlogs, what waits for sockets, open transactions.",
+            ),
+            kept_limit: b.gauge(
+                "causeway_memory_kept_limit_bytes",
+                "Bytes that may be kept for clients; beyond it producers wait.",
             ),
             memory_bytes: b.gauge("process_resident_memory_bytes", "Resident memory."),
             mesh_sites: b.gauges(

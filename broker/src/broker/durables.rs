@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::ledger::Ledger;
 use crate::model::Destination;
 use crate::queue::QueueCell;
 use crate::queue::state::QueueLimits;
@@ -64,13 +65,19 @@ pub struct Durable {
 }
 
 impl Durable {
-    fn new(key: DurableKey, wish: DurableWish, limits: QueueLimits, now_ns: u64) -> Self {
+    fn new(
+        key: DurableKey,
+        wish: DurableWish,
+        limits: QueueLimits,
+        now_ns: u64,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         let name = format!("{}/{}", key.client_id, key.name);
         let destination = Destination::new(crate::model::Kind::Topic, &name);
         Self {
             key,
             wish,
-            cell: Arc::new(QueueCell::new(destination, limits, now_ns)),
+            cell: Arc::new(QueueCell::new(destination, limits, now_ns, ledger)),
             active: AtomicU64::new(0),
             state: AtomicU8::new(ALLOWED),
             dropped: AtomicU64::new(0),
@@ -191,9 +198,19 @@ pub struct Durables {
     /// Guards the table, and who consumes.
     table: RwLock<Table>,
     len: AtomicUsize,
+    ledger: Arc<Ledger>,
 }
 
 impl Durables {
+    /// None yet; what they will collect counts in `ledger`.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>) -> Self {
+        Self {
+            ledger,
+            ..Self::default()
+        }
+    }
+
     /// Gives the subscription to a connection; it is made when there is none that asks for the same.
     ///
     /// # Errors
@@ -223,7 +240,13 @@ impl Durables {
             return Err(DurableError::TooMany);
         }
         let replaced = table.remove(&key);
-        let durable = Arc::new(Durable::new(key, wish, limits.backlog, now_ns));
+        let durable = Arc::new(Durable::new(
+            key,
+            wish,
+            limits.backlog,
+            now_ns,
+            self.ledger.clone(),
+        ));
         durable.active.store(connection, Ordering::Release);
         table.insert(&durable);
         self.len.store(table.by_key.len(), Ordering::Release);

@@ -4,6 +4,7 @@
 pub mod changes;
 pub mod connections;
 pub mod durables;
+pub mod ledger;
 pub mod matching;
 pub mod policies;
 pub mod publish;
@@ -22,6 +23,7 @@ use arc_swap::ArcSwap;
 use self::changes::Changes;
 use self::connections::Connections;
 use self::durables::Durables;
+use self::ledger::Ledger;
 use self::policies::Policies;
 use self::queues::QueueDirectory;
 use self::remote::Remote;
@@ -48,6 +50,8 @@ pub struct Broker {
     topics: RwLock<TopicTable<Subscriber>>,
     /// Rises with whatever may change a route.
     generation: AtomicU64,
+    /// What is kept for clients.
+    pub ledger: Arc<Ledger>,
     /// The queues.
     pub queues: QueueDirectory,
     /// The durable subscriptions.
@@ -79,6 +83,8 @@ impl Broker {
     #[must_use]
     pub fn new(config: Arc<Config>, epoch: u64, bid: [u8; 16]) -> Self {
         let metrics = Arc::new(Metrics::new());
+        let ledger = Arc::new(Ledger::default());
+        ledger.share(config.limits.memory, 0);
         metrics.show_config(&config.hash);
         metrics.config_reload_successful.set(1);
         Self {
@@ -92,8 +98,9 @@ impl Broker {
             config: ArcSwap::new(config),
             topics: RwLock::default(),
             generation: AtomicU64::new(1),
-            queues: QueueDirectory::default(),
-            durables: Durables::default(),
+            queues: QueueDirectory::new(ledger.clone()),
+            durables: Durables::new(ledger.clone()),
+            ledger,
             temporaries: Temporaries::default(),
             connections: Arc::default(),
             metrics,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use super::ledger::Ledger;
 use crate::model::{Destination, Kind, destination};
 use crate::net::subscriber::Subscriber;
 use crate::queue::state::{ConsumerOptions, QueueLimits};
@@ -30,19 +31,21 @@ pub struct QueueDirectory {
     hasher: RandomState,
     /// Guards the pattern subscriptions; read when a queue is made.
     wildcards: RwLock<Vec<WildcardConsumer>>,
+    ledger: Arc<Ledger>,
 }
 
-impl Default for QueueDirectory {
-    fn default() -> Self {
+impl QueueDirectory {
+    /// Without queues; what they will hold counts in `ledger`.
+    #[must_use]
+    pub fn new(ledger: Arc<Ledger>) -> Self {
         Self {
+            ledger,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::new(),
             wildcards: RwLock::default(),
         }
     }
-}
 
-impl QueueDirectory {
     fn shard(&self, destination: &Destination) -> MutexGuard<'_, Shard> {
         let hash = self.hasher.hash_one(destination);
         let index = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
@@ -72,7 +75,9 @@ impl QueueDirectory {
             match shard.get(destination) {
                 Some(cell) => (cell.clone(), false),
                 None => {
-                    let cell = Arc::new(QueueCell::new(destination.clone(), limits, now_ns));
+                    let ledger = self.ledger.clone();
+                    let cell = QueueCell::new(destination.clone(), limits, now_ns, ledger);
+                    let cell = Arc::new(cell);
                     shard.insert(destination.clone(), cell.clone());
                     (cell, true)
                 }

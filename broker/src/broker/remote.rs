@@ -41,6 +41,8 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     /// Sends a message to a temporary destination of another broker; false when that broker cannot
     /// be reached.
     fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool;
+    /// Bytes that wait for links or for a route.
+    fn held_bytes(&self) -> usize;
     /// True while the ring of a link is full: producers of what goes to other brokers wait (R10).
     fn is_full(&self) -> bool;
     /// A queue has messages that no consumer here can take now.

@@ -149,6 +149,7 @@ impl Broker {
                 "delivery": denied("delivery"),
             },
             "store": {"state": "memory"},
+            "memory": {"kept": self.ledger.used(), "keptLimit": self.ledger.limit()},
         })
     }
 

@@ -38,6 +38,7 @@ impl Broker {
             }
         }
         self.sweep_durables(wall_ms, &mut work);
+        self.share_memory();
         self.metrics
             .queue_messages
             .set(i64::try_from(messages).unwrap_or(i64::MAX));
@@ -59,6 +60,15 @@ impl Broker {
             .with_label_values(&["topic"])
             .set(i64::try_from(topics).unwrap_or(i64::MAX));
         self.settle(&mut work);
+    }
+
+    /// What links do not hold is for clients.
+    fn share_memory(&self) {
+        let links = self.remote().map_or(0, |remote| remote.held_bytes());
+        self.ledger.share(self.config.load().limits.memory, links);
+        let gauge = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.kept_bytes.set(gauge(self.ledger.used()));
+        self.metrics.kept_limit.set(gauge(self.ledger.limit()));
     }
 
     /// Puts a new configuration in force: rights, policies, then sessions whose user lost something.
@@ -88,6 +98,7 @@ impl Broker {
         for connection in self.connections.all() {
             connection.outbound.set_limit(new.limits.outbound);
         }
+        self.share_memory();
         self.metrics.show_config(&new.hash);
         self.settle(&mut work);
     }

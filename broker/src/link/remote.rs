@@ -77,6 +77,12 @@ impl Remote for Node {
         self.transfer_to_home(Bid(home), view)
     }
 
+    fn held_bytes(&self) -> usize {
+        let links = self.links.load();
+        let rings = links.iter().flatten().map(|link| link.ring().bytes());
+        rings.sum::<usize>() + self.limbo().bytes()
+    }
+
     fn is_full(&self) -> bool {
         let links = self.links.load();
         links

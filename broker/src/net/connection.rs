@@ -17,6 +17,7 @@ use super::outbound::{Flush, Outbound};
 use super::sink::ConnectionSink;
 use crate::broker::Broker;
 use crate::broker::connections::OpenGuard;
+use crate::broker::ledger::Account;
 use crate::clock;
 use crate::config::valid::Limits;
 use crate::queue::{Forwarded, Work};
@@ -31,6 +32,8 @@ const PRE_AUTH_FRAME: usize = 16 << 10;
 const LINGER: Duration = Duration::from_secs(2);
 /// How often a full queue is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(5);
+/// What a producer waits after each batch while its queue, or the broker, is three quarters full.
+const STALL: Duration = Duration::from_millis(5);
 /// How long a producer that has unacknowledged messages itself waits for a full queue: its
 /// acknowledgements stand behind the message it waits with.
 const OWN_DEADLOCK: Duration = Duration::from_secs(1);
@@ -67,6 +70,8 @@ pub(super) struct Client {
     pub(super) sink: ConnectionSink,
     pub(super) limits: Limits,
     pub(super) certificate: Option<Names>,
+    /// Open transactions, and a frame that has not arrived whole.
+    account: Account,
 }
 
 /// Who is at the other end, before any login.
@@ -130,7 +135,7 @@ pub async fn serve(
     let broker = shared.broker.clone();
     let limits = broker.config().limits.clone();
     let id = broker.connections.next_id();
-    let outbound = Arc::new(Outbound::new(id, limits.outbound));
+    let outbound = Arc::new(Outbound::new(id, limits.outbound, broker.ledger.clone()));
     if let Reader::Plain(stream) = &reader {
         outbound.attach_socket(stream.clone());
     }
@@ -240,6 +245,9 @@ async fn follow_up(
                 return false;
             }
         } else {
+            if std::mem::take(&mut client.sink.work.is_tight) {
+                tokio::time::sleep(STALL).await;
+            }
             return !client.sink.is_closing;
         }
         // Frames that arrived behind the login or the full queue.
@@ -316,6 +324,7 @@ impl Client {
         let site = broker.config().broker.site.clone();
         let prefix = format!("ID:{site}-{:x}-{}:", broker.epoch, outbound.connection);
         Self {
+            account: Account::new(broker.ledger.clone()),
             session: Session::new(settings(&limits), &prefix),
             decoder: Decoder::new(frame_limits(&limits, false)),
             partial: Vec::new(),
@@ -328,6 +337,11 @@ impl Client {
     /// Handles bytes, and what was left over from earlier ones.
     pub(super) fn handle(&mut self, bytes: &[u8]) {
         self.sink.refresh_identity();
+        let is_full = self.account.ledger().is_full_for(0);
+        self.session.limit_transactions(match is_full {
+            true => self.session.transaction_bytes(),
+            false => self.limits.transaction_bytes,
+        });
         if self.partial.is_empty() {
             let consumed = self.decode(bytes);
             self.partial.extend_from_slice(&bytes[consumed..]);
@@ -342,6 +356,8 @@ impl Client {
             }
             self.partial = buffer;
         }
+        self.account
+            .set(self.session.transaction_bytes() + self.partial.len());
         self.sink.finish_batch();
     }
 

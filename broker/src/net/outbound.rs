@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::unacked::{Delivered, Unacked};
+use crate::broker::ledger::{Account, Ledger};
 use crate::queue::QueueCell;
 
 /// What an append did.
@@ -69,6 +70,19 @@ struct State {
     auto_acks: VecDeque<AutoAck>,
     unacked: Unacked,
     last_progress_ns: u64,
+    /// Bytes that a writer has in its hands.
+    in_hand: usize,
+    account: Account,
+}
+
+impl State {
+    /// Tells the broker's account what is held.
+    fn count(&mut self) {
+        let held = self.pending.len() + self.writing.len().max(self.in_hand);
+        if held.abs_diff(self.account.bytes()) >= BLOCK || held == 0 {
+            self.account.set(held);
+        }
+    }
 }
 
 /// The way out to one client connection.
@@ -88,14 +102,20 @@ pub struct Outbound {
 }
 
 const KEEP_CAPACITY: usize = 64 * 1024;
+/// The broker's account is told of changes by this much: telling it of each frame would make all
+/// connections wait for one counter. So much is also left to each when the account is full.
+const BLOCK: usize = 64 * 1024;
 
 impl Outbound {
-    /// An empty way out that holds at most `limit` bytes.
+    /// An empty way out that holds at most `limit` bytes, and less while `ledger` is full.
     #[must_use]
-    pub fn new(connection: u64, limit: usize) -> Self {
+    pub fn new(connection: u64, limit: usize, ledger: Arc<Ledger>) -> Self {
         Self {
             connection,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                account: Account::new(ledger),
+                ..State::default()
+            }),
             socket: OnceLock::new(),
             wake: Notify::new(),
             limit: AtomicU64::new(limit as u64),
@@ -123,7 +143,18 @@ impl Outbound {
             return Append::Closed;
         }
         append(&mut state, parts, false);
+        state.count();
         Append::Queued
+    }
+
+    /// Bytes that may wait now.
+    fn room(&self, state: &State, size: usize) -> usize {
+        let limit = usize::try_from(self.limit.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        if limit > BLOCK && state.account.ledger().is_full_for(size) {
+            BLOCK
+        } else {
+            limit
+        }
     }
 
     /// Appends a topic message; when the limit is reached the oldest droppable frames go first.
@@ -132,8 +163,8 @@ impl Outbound {
         if state.is_closed {
             return Append::Closed;
         }
-        let limit = usize::try_from(self.limit.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         let size: usize = parts.iter().map(|part| part.len()).sum();
+        let limit = self.room(&state, size);
         let mut outcome = Append::Queued;
         if state.pending.len() + size > limit && !state.pending.is_empty() {
             let dropped = drop_oldest(&mut state, limit - limit / 4);
@@ -141,6 +172,7 @@ impl Outbound {
             outcome = Append::Dropped;
         }
         append(&mut state, parts, true);
+        state.count();
         outcome
     }
 
@@ -158,6 +190,7 @@ impl Outbound {
         let before = state.pending.len();
         encode(token, &mut state.pending);
         finish_append(&mut state, before, false);
+        state.count();
         Append::Queued
     }
 
@@ -175,6 +208,7 @@ impl Outbound {
             return Append::Closed;
         }
         append(&mut state, parts, false);
+        state.count();
         let end = state.appended_total;
         state.auto_acks.push_back(AutoAck {
             end,
@@ -258,6 +292,7 @@ impl Outbound {
         let mut state = self.lock();
         state.is_closed = true;
         state.pending = Vec::new();
+        state.account.set(0);
         state.marks = VecDeque::new();
         self.wake.notify_one();
         state.auto_acks.drain(..).collect()
@@ -323,6 +358,7 @@ impl Outbound {
             state.last_progress_ns = now_ns;
         }
         state.is_flushing = true;
+        state.in_hand = state.writing.len();
         Ok(Some((std::mem::take(&mut state.writing), state.written)))
     }
 
@@ -354,7 +390,15 @@ impl Outbound {
             chunk = Vec::new();
             state.written = 0;
         }
+        if state.written == chunk.len() {
+            chunk.clear();
+            state.written = 0;
+        }
+        state.in_hand = 0;
         state.writing = chunk;
+        if !state.is_closed {
+            state.count();
+        }
         let flushed = state.flushed_total;
         while state
             .auto_acks
@@ -419,54 +463,4 @@ fn drop_oldest(state: &mut State, target: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Append, Outbound};
-
-    fn drain(outbound: &Outbound) -> Vec<u8> {
-        let mut all = Vec::new();
-        while let Ok(Some((chunk, from))) = outbound.take_chunk(1) {
-            all.extend_from_slice(&chunk[from..]);
-            let written = chunk.len() - from;
-            outbound.give_back(chunk, from, &Ok(written), &mut Vec::new(), 1);
-        }
-        all
-    }
-
-    #[test]
-    fn at_the_limit_the_oldest_droppable_frames_go_and_replies_stay() {
-        let outbound = Outbound::new(1, 100);
-        assert_eq!(outbound.push(&[b"RECEIPT.."]), Append::Queued);
-        for number in 0..9_u8 {
-            assert_eq!(
-                outbound.push_droppable(&[&[b'0' + number; 10]]),
-                Append::Queued
-            );
-        }
-        assert_eq!(outbound.push_droppable(&[b"last......"]), Append::Dropped);
-        let text = String::from_utf8(drain(&outbound)).unwrap_or_default();
-        assert!(text.starts_with("RECEIPT..3333333333"), "{text}");
-        assert!(text.ends_with("8888888888last......"), "{text}");
-        assert_eq!(outbound.dropped(), 3);
-    }
-
-    #[test]
-    fn a_closed_way_out_takes_nothing() {
-        let outbound = Outbound::new(1, 100);
-        assert!(outbound.close().is_empty());
-        assert_eq!(outbound.push(&[b"x"]), Append::Closed);
-        assert_eq!(outbound.push_droppable(&[b"x"]), Append::Closed);
-        assert!(drain(&outbound).is_empty());
-    }
-
-    #[test]
-    fn a_partial_write_continues_where_it_stopped() {
-        let outbound = Outbound::new(1, 100);
-        outbound.push(&[b"hello"]);
-        let Ok(Some((chunk, from))) = outbound.take_chunk(1) else {
-            panic!("a chunk is there")
-        };
-        outbound.give_back(chunk, from, &Ok(2), &mut Vec::new(), 1);
-        outbound.push(&[b" world"]);
-        assert_eq!(drain(&outbound), b"llo world");
-    }
-}
+mod tests;

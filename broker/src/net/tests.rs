@@ -83,7 +83,7 @@ impl Peer {
     fn try_connect(broker: &Arc<Broker>, user: &str, client_id: &str, version: &str) -> Self {
         let id = broker.connections.next_id();
         let limits = broker.config().limits.clone();
-        let outbound = Arc::new(Outbound::new(id, limits.outbound));
+        let outbound = Arc::new(Outbound::new(id, limits.outbound, broker.ledger.clone()));
         let client = Client::new(broker.clone(), outbound, limits);
         let broker = broker.clone();
         let mut peer = Self { client, broker };

@@ -132,7 +132,7 @@ mod tests {
         let destination = Destination::new(Kind::Queue, "q");
         Delivered {
             subscription,
-            queue: Arc::new(QueueCell::new(destination, limits, 0)),
+            queue: Arc::new(QueueCell::new(destination, limits, 0, Arc::default())),
             consumer: 1,
             seq: 1,
             message: Message::from_view(&MessageView::new(Kind::Queue, "q", id, b"")),

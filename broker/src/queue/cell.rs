@@ -7,6 +7,7 @@ use super::handover::Arrival;
 use super::state::{
     Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, Queue, QueueCounters, QueueLimits,
 };
+use crate::broker::ledger::{Account, Ledger};
 use crate::clock;
 use crate::model::{Destination, Message};
 use crate::net::outbound::{AutoAck, Outbound};
@@ -24,6 +25,8 @@ pub struct Work {
     pub waiting: Vec<Arc<QueueCell>>,
     /// Messages of mode `auto` that were written and are done with.
     pub written: Vec<AutoAck>,
+    /// A queue, or the broker, is three quarters full: producers are slowed down.
+    pub is_tight: bool,
     /// Something went to other brokers: its producer waits while a ring is full (R10).
     pub forwarded: Forwarded,
 }
@@ -65,6 +68,7 @@ struct Inner {
     effects: Vec<Effect>,
     is_removed: bool,
     last_used_ns: u64,
+    account: Account,
 }
 
 /// One queue of this broker.
@@ -108,9 +112,14 @@ pub struct QueueNumbers {
 }
 
 impl QueueCell {
-    /// An empty queue.
+    /// An empty queue whose bytes count in `ledger`.
     #[must_use]
-    pub fn new(destination: Destination, limits: QueueLimits, now_ns: u64) -> Self {
+    pub fn new(
+        destination: Destination,
+        limits: QueueLimits,
+        now_ns: u64,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         let mut queue = Queue::new(limits);
         if !destination.kind.is_queue() {
             queue.ignore_groups();
@@ -121,6 +130,7 @@ impl QueueCell {
             effects: Vec::new(),
             is_removed: false,
             last_used_ns: now_ns,
+            account: Account::new(ledger),
         };
         Self {
             destination,
@@ -157,12 +167,16 @@ impl QueueCell {
             return Enqueued::Gone;
         }
         inner.last_used_ns = now_ns;
-        if inner.queue.is_full_for(size) {
+        // An empty queue takes one message in any case, so that nothing waits for ever.
+        let is_broker_full = inner.queue.depth() > 0 && inner.account.ledger().is_full_for(size);
+        if is_broker_full || inner.queue.is_full_for(size) {
             return Enqueued::Full;
         }
         let Inner { queue, effects, .. } = &mut *inner;
         let admission = enqueue(queue, effects);
+        work.is_tight |= queue.is_tight();
         self.perform(&mut inner, work);
+        work.is_tight |= inner.account.ledger().is_tight();
         match admission {
             Admission::Accepted => {
                 let seq = inner.queue.last_seq();
@@ -189,8 +203,22 @@ impl QueueCell {
         if inner.is_removed {
             return 0;
         }
-        let Inner { queue, effects, .. } = &mut *inner;
-        let dropped = queue.make_room(message.len());
+        let Inner {
+            queue,
+            effects,
+            account,
+            ..
+        } = &mut *inner;
+        // While the broker is full a backlog grows no more.
+        let most = if account.ledger().is_full_for(message.len()) {
+            queue.bytes()
+        } else {
+            usize::MAX
+        };
+        let dropped = queue.make_room(message.len(), most);
+        if queue.is_beyond(message.len(), most) {
+            return dropped + 1;
+        }
         let admission = queue.enqueue(message.clone(), effects);
         self.perform(&mut inner, work);
         dropped + u64::from(admission == Admission::Full)
@@ -203,6 +231,7 @@ impl QueueCell {
         inner.is_removed = true;
         inner.queue = Queue::new(limits);
         inner.targets.clear();
+        inner.account.set(0);
     }
 
     /// Adds a consumer; false when the queue was removed meanwhile.
@@ -262,6 +291,11 @@ impl QueueCell {
     }
 
     fn perform(self: &Arc<Self>, inner: &mut Inner, work: &mut Work) {
+        self.perform_all(inner, work);
+        inner.account.set(inner.queue.bytes());
+    }
+
+    fn perform_all(self: &Arc<Self>, inner: &mut Inner, work: &mut Work) {
         let Inner {
             targets,
             effects,

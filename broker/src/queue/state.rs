@@ -122,17 +122,35 @@ impl Queue {
         self.limits
     }
 
-    /// Removes waiting messages, the oldest first, until one of that size is admitted; returns how
-    /// many. What is in flight stays.
-    pub fn make_room(&mut self, size: usize) -> u64 {
+    /// Removes waiting messages, the oldest first, until one of that size is admitted and all of it is
+    /// at most `most` bytes; returns how many. What is in flight stays.
+    pub fn make_room(&mut self, size: usize, most: usize) -> u64 {
         let mut removed = 0;
-        while self.is_full_for(size)
+        while (self.is_full_for(size) || self.is_beyond(size, most))
             && let Some(seq) = self.oldest_ready()
         {
             self.remove(seq);
             removed += 1;
         }
         removed
+    }
+
+    /// Three quarters of it are used, bytes or messages.
+    #[must_use]
+    pub fn is_tight(&self) -> bool {
+        let QueueLimits {
+            max_bytes,
+            max_messages,
+            ..
+        } = self.limits;
+        let is_long = max_messages != 0 && self.kept.len() > max_messages / 4 * 3;
+        is_long || self.bytes > max_bytes / 4 * 3
+    }
+
+    /// True when that much more would be more than `most`. An empty queue takes any size.
+    #[must_use]
+    pub fn is_beyond(&self, size: usize, most: usize) -> bool {
+        !self.kept.is_empty() && self.bytes.saturating_add(size) > most
     }
 
     /// Without a consumer everything is ready; with one, its class knows what is.

@@ -119,7 +119,8 @@ impl ConnectionSink {
         };
         // As a temporary topic it belongs to its connection.
         let destination = Destination::new(Kind::TempTopic, "");
-        Some(Arc::new(QueueCell::new(destination, limits, 0)))
+        let ledger = self.broker.ledger.clone();
+        Some(Arc::new(QueueCell::new(destination, limits, 0, ledger)))
     }
 
     pub(super) fn end_durable(&mut self, client_id: &str, name: &str) -> Result<(), Refusal> {

@@ -72,6 +72,17 @@ impl Session {
         }
     }
 
+    /// Bytes that open transactions hold back.
+    #[must_use]
+    pub const fn transaction_bytes(&self) -> usize {
+        self.transaction_bytes
+    }
+
+    /// Lets open transactions hold back so many bytes from now on.
+    pub const fn limit_transactions(&mut self, bytes: usize) {
+        self.settings.transaction_bytes = bytes;
+    }
+
     /// True while a login is looked at: no frame may be handed in.
     #[must_use]
     pub fn is_verifying(&self) -> bool {
