@@ -33,6 +33,7 @@
 #[path = "support/mesh_sim/mod.rs"]
 mod sim;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -55,27 +56,55 @@ const KNOWN_BUGS: [&str; 2] = [
     "one-ring:6:0x6611a09d814b8968",
 ];
 
-/// Runs on two threads; gives the reports of those that failed.
-fn execute_all(runs: &[Run]) -> Vec<String> {
+/// Networks larger than those of fresh seeds.
+const LARGE: [&str; 5] = [
+    "tree:20:7",
+    "parallel:20:4",
+    "change-regular:20:3",
+    "full-tree:20:1",
+    "tree:50:7",
+];
+
+/// What the kinds of runs are there for; each happens in the fixed runs.
+const SEEN: [&str; 10] = [
+    "costs tried",
+    "deny",
+    "expired",
+    "full ring drops",
+    "leave",
+    "link added",
+    "link removed",
+    "only path judged",
+    "parted",
+    "producer waits",
+];
+
+/// Runs on two threads; gives the reports of those that failed, made as small as they get, and what
+/// was seen.
+fn execute_all(runs: &[Run]) -> (Vec<String>, BTreeSet<&'static str>) {
     let next = AtomicU64::new(0);
     let work = || {
-        let mut reports = Vec::new();
+        let (mut reports, mut seen) = (Vec::new(), BTreeSet::new());
         while let Ok(at) = usize::try_from(next.fetch_add(1, Ordering::Relaxed))
             && let Some(run) = runs.get(at)
         {
-            if run.execute().oracle.failure.is_some() {
-                let small = shrink(*run);
+            let world = run.execute();
+            seen.extend(world.watch.seen.keys());
+            if world.oracle.failure.is_some() {
+                let small = shrink(*run, None);
                 let report = small.report(&small.execute()).unwrap_or_default();
-                reports.push(format!("{report}\nfound by: {run}"));
+                reports.push(format!("{run}: {report}"));
             }
         }
-        reports
+        (reports, seen)
     };
     std::thread::scope(|scope| {
         let other = scope.spawn(work);
-        let mut reports = work();
-        reports.extend(other.join().expect("a run panicked"));
-        reports
+        let (mut reports, mut seen) = work();
+        let (more, others) = other.join().expect("a run panicked");
+        reports.extend(more);
+        seen.extend(others);
+        (reports, seen)
     })
 }
 
@@ -110,10 +139,12 @@ fn fixed_seeds_keep_all_invariants() {
             most: Most::default(),
         })
         .collect();
-    let known = KNOWN_BUGS.iter().map(|line| Run::parse(line));
-    runs.extend(known.map(|run| run.expect("a known run")));
-    let reports = execute_all(&runs);
+    let known = KNOWN_BUGS.iter().chain(&LARGE);
+    runs.extend(known.map(|line| Run::parse(line).expect("a known run")));
+    let (reports, seen) = execute_all(&runs);
     assert!(reports.is_empty(), "{}", reports.join("\n\n"));
+    let missing: Vec<&&str> = SEEN.iter().filter(|what| !seen.contains(**what)).collect();
+    assert!(missing.is_empty(), "never seen: {missing:?}");
 }
 
 /// The rules that are left out, where, and the invariant that is broken by it.
@@ -124,7 +155,7 @@ const SABOTAGES: [(Sabotage, &[&str], &str); 10] = [
     (Sabotage::Forget, &ONE_LINK, "I16"),
     (Sabotage::TwoWay, &["halves"], "I4"),
     (Sabotage::Barrier, &["ring", "mesh"], "I9"),
-    (Sabotage::Hops, &["change-regular", "change-grid"], "I6"),
+    (Sabotage::Hops, &["ring", "countries"], "I6"),
     (Sabotage::ReaderWaits, &["full-ring"], "I22"),
     (Sabotage::Producers, &["full-ring", "full-tree"], "I17"),
     (Sabotage::Limbo, &["only-chain", "only-tree"], "I30"),
@@ -148,10 +179,34 @@ fn a_driver_that_leaves_a_rule_out_is_noticed() {
         let found = noticed(sabotage, scenarios);
         println!("{sabotage:?}: {found:?}");
         let found = found.map(|(_, invariant)| invariant);
-        if found != Some(invariant) {
-            println!("WRONG");
-        }
+        assert_eq!(found, Some(invariant), "{sabotage:?}");
     }
+}
+
+#[test]
+fn a_run_that_fails_is_made_smaller() {
+    let left_out = Some(Sabotage::Forget);
+    let run = Run::parse("one-ring:6:0x8").expect("a run");
+    let small = shrink(run, left_out);
+    let failure = |run: &Run| run.execute_without(left_out).oracle.failure;
+    let (before, after) = (failure(&run), failure(&small));
+    assert_eq!(before.map(|one| one.invariant), Some("I16"));
+    assert_eq!(after.map(|one| one.invariant), Some("I16"));
+    assert!(small.brokers < run.brokers, "{small}");
+}
+
+#[test]
+fn the_line_of_a_run_says_how_much_of_it_is_played() {
+    for line in [
+        "ring:6:0x1:faults=3,messages=100",
+        "full-tree:5:0x2:messages=7",
+        "ring:5:0x1",
+    ] {
+        assert_eq!(Run::parse(line).expect("a run").to_string(), line);
+    }
+    let run = Run::parse("ring:6:0x1:faults=1,messages=50").expect("a run");
+    let world = run.execute();
+    assert_eq!((world.faults.len(), world.oracle.messages.len()), (1, 50));
 }
 
 #[test]
@@ -166,7 +221,7 @@ fn many_seeds_keep_all_invariants() {
     };
     println!("{count} seeds from {base:#x}");
     let runs: Vec<Run> = (0..count).map(|at| fresh_run(base + at * 257)).collect();
-    let reports = execute_all(&runs);
+    let (reports, _) = execute_all(&runs);
     let first = reports.first().cloned().unwrap_or_default();
     for report in &reports {
         let mut lines = report.lines();
@@ -184,6 +239,7 @@ fn replay() {
     for (at, note) in &world.oracle.trace {
         println!("{:>14.6} ms  {note}", at.0 as f64 / 1e6);
     }
+    println!("seen: {:?}", world.watch.seen);
     if let Some(report) = run.report(&world) {
         panic!("{report}");
     }
@@ -194,20 +250,5 @@ fn the_same_seed_gives_the_same_trace() {
     for seed in 0..10 {
         let (one, other) = (fresh_run(seed).execute(), fresh_run(seed).execute());
         assert!(one.oracle.trace == other.oracle.trace, "seed {seed}");
-    }
-}
-
-#[test]
-fn tmp_scan() {
-    for one in SCENARIOS {
-        let mut hits = Vec::new();
-        for seed in 0..40 {
-            let run = Run::parse(&format!("{}:6:{seed}", one.name)).unwrap();
-            let world = run.execute_without(Some(Sabotage::Hops));
-            if let Some(failure) = world.oracle.failure {
-                hits.push((seed, failure.invariant));
-            }
-        }
-        println!("{} {hits:?}", one.name);
     }
 }

@@ -20,12 +20,14 @@ use crate::mesh::event::{CloseCause, ControlFrame, DialFailure, Event, Transport
 use crate::mesh::frame::{
     Admission, FrameError, FrameType, HEADER_LEN, Header, Limits, Phase, Reassembly, decode_lack,
 };
-use crate::mesh::ids::LinkId;
+use crate::mesh::ids::{LinkId, Now};
 
 /// How long a dial and its TLS handshake may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long the peer may take to close after our last frame.
 const LAST_WORD: Duration = Duration::from_secs(1);
+/// Data is told as a sign of life at most this often.
+pub const SIGN_GAP: Duration = Duration::from_millis(20);
 /// Bytes read at once.
 const READ: usize = 64 << 10;
 
@@ -208,6 +210,7 @@ async fn read<R: AsyncRead + Unpin>(node: &Node, conn: &Conn, mut reader: R) -> 
         link: None,
         buffer: BytesMut::with_capacity(READ),
         is_up: false,
+        told: Now(0),
     };
     loop {
         reading.buffer.reserve(READ);
@@ -241,6 +244,8 @@ struct Reading {
     link: Option<Arc<LinkData>>,
     buffer: BytesMut,
     is_up: bool,
+    /// When control was told of data.
+    told: Now,
 }
 
 impl Reading {
@@ -282,7 +287,10 @@ impl Reading {
         }
         // A part of a frame is a sign of life too: a slow wire carries a long one for longer than
         // silence may last (R11).
-        if has_data || (self.is_up && !self.buffer.is_empty()) {
+        let is_sign = has_data || (self.is_up && !self.buffer.is_empty());
+        let present = now();
+        if is_sign && present.since(self.told) >= SIGN_GAP {
+            self.told = present;
             node.control(Event::Alive { conn: conn.id });
         }
         Ok(())

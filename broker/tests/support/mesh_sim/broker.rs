@@ -18,6 +18,7 @@ use causeway_broker::mesh::messages::Kind;
 use causeway_broker::mesh::routes::Routes;
 use causeway_broker::mesh::window::Windows;
 use causeway_broker::metrics::Metrics;
+use prometheus::IntCounter;
 
 use super::flow::Sizes;
 use super::oracle::Note;
@@ -45,6 +46,8 @@ pub struct LinkSide {
     pub is_gone: bool,
     /// Frames of clients that its ring took since it is full.
     pub beyond: usize,
+    /// Frames that its ring dropped because their time was over.
+    pub expired: IntCounter,
 }
 
 /// One process of a broker.
@@ -128,6 +131,8 @@ impl Broker {
                 continue;
             }
             let (ring, metrics) = (self.sizes.ring, &self.metrics);
+            let labels = [link.name.as_str(), link.peer.as_str(), "expired"];
+            let expired = metrics.links.dropped.with_label_values(&labels);
             self.links.push(LinkSide {
                 data: Arc::new(LinkData::new(
                     id, &link.name, &link.peer, ring, metrics, now,
@@ -136,6 +141,7 @@ impl Broker {
                 barriers: BTreeMap::new(),
                 is_gone: false,
                 beyond: 0,
+                expired,
             });
         }
         let sides = self.links.iter_mut();

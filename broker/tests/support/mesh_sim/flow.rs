@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use causeway_broker::mesh::event::Event;
+use causeway_broker::mesh::frame::TF_RELIABLE;
 use causeway_broker::mesh::ids::{ConnId, LinkId, Now, Sid};
 use causeway_broker::mesh::ring::{Append, Level, Queued, Source};
 
@@ -214,9 +215,8 @@ impl World {
     /// A ring refused a frame: it may drop those that are not reliable, and reliable ones only when
     /// the overflow area is full too.
     pub fn refused(&mut self, at: usize, frame: &Queued, outcome: Append) {
-        let is_reliable = frame
-            .tail_head
-            .has(causeway_broker::mesh::frame::TF_RELIABLE);
+        self.watch.saw("full ring drops");
+        let is_reliable = frame.tail_head.has(TF_RELIABLE);
         if let Some(number) = number_in(frame)
             && (!is_reliable || outcome == Append::Overflow)
         {
@@ -282,13 +282,7 @@ impl World {
         else {
             return;
         };
-        let labels = [side.data.name.as_str(), side.data.peer.as_str(), "expired"];
-        let dropped = broker
-            .metrics
-            .links
-            .dropped
-            .with_label_values(&labels)
-            .get();
+        let dropped = side.expired.get();
         if self.sabotage == Some(Sabotage::Forget) {
             let mut ring = side.data.ring();
             let last = ring.last_sent();

@@ -28,7 +28,8 @@ fn claim(lsa: &Lsa) -> Claim {
 impl World {
     /// What the core of a broker is told when a control frame arrives.
     pub fn told(&mut self, at: usize, kind: FrameType, body: Bytes) -> Bytes {
-        if self.sabotage != Some(Sabotage::TwoWay) || kind != FrameType::Lsa {
+        let is_lied_to = matches!(self.sabotage, Some(Sabotage::TwoWay | Sabotage::Hops));
+        if !is_lied_to || kind != FrameType::Lsa {
             return body;
         }
         self.falsify(at, &body).unwrap_or(body)

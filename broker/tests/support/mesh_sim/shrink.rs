@@ -2,6 +2,7 @@
 //! invariant breaks.
 
 use super::scenario::Run;
+use super::world::Sabotage;
 
 /// Fewer brokers are no network.
 const LEAST: usize = 3;
@@ -57,16 +58,14 @@ impl Most {
     }
 }
 
-fn verdict(run: &Run) -> Option<&'static str> {
-    run.execute()
-        .oracle
-        .failure
-        .map(|failure| failure.invariant)
+fn verdict(run: &Run, sabotage: Option<Sabotage>) -> Option<&'static str> {
+    let failure = run.execute_without(sabotage).oracle.failure;
+    failure.map(|failure| failure.invariant)
 }
 
 /// The smallest run found that breaks the same invariant.
-pub fn shrink(run: Run) -> Run {
-    let world = run.execute();
+pub fn shrink(run: Run, sabotage: Option<Sabotage>) -> Run {
+    let world = run.execute_without(sabotage);
     let Some(failure) = &world.oracle.failure else {
         return run;
     };
@@ -79,7 +78,7 @@ pub fn shrink(run: Run) -> Run {
             if smaller.brokers < LEAST || smaller == best {
                 break;
             }
-            if verdict(&smaller) != Some(failure.invariant) {
+            if verdict(&smaller, sabotage) != Some(failure.invariant) {
                 break;
             }
             best = smaller;

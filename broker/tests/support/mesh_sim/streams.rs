@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use causeway_broker::link::conn::Conn;
+use causeway_broker::link::io::SIGN_GAP;
 use causeway_broker::mesh::event::{CloseCause, ControlFrame, DialFailure, Event, Transport};
 use causeway_broker::mesh::frame::{
     Admission, FrameError, FrameType, HEADER_LEN, Header, Limits, Phase, Reassembly, decode_lack,
 };
-use causeway_broker::mesh::ids::{ClaimId, ConnId, LinkId};
+use causeway_broker::mesh::ids::{ClaimId, ConnId, LinkId, Now};
 use tokio_util::sync::CancellationToken;
 
 use super::network::{Direction, End, Pipe, Segment, cut};
@@ -36,6 +37,7 @@ pub struct Serving {
     link: Option<LinkId>,
     buffer: BytesMut,
     is_up: bool,
+    told: Now,
     /// The reader ended with an error and waits for the end.
     is_broken: bool,
     unwritten: Vec<u8>,
@@ -143,6 +145,7 @@ impl World {
             link: None,
             buffer: BytesMut::new(),
             is_up: false,
+            told: Now(0),
             is_broken: false,
             unwritten: Vec::new(),
             is_last: false,
@@ -214,12 +217,10 @@ impl World {
             return false;
         };
         let (pipe, side) = (serving.pipe, serving.side);
-        let bytes = std::mem::take(&mut serving.unwritten);
-        let room = self
-            .window(pipe, side)
-            .saturating_sub(self.pipes[pipe].directions[side].waiting);
-        let (now, rest) = bytes.split_at(bytes.len().min(room));
-        let (now, rest) = (now.to_vec(), rest.to_vec());
+        let mut now = std::mem::take(&mut serving.unwritten);
+        let room = self.window(pipe, side);
+        let room = room.saturating_sub(self.pipes[pipe].directions[side].waiting);
+        let rest = now.split_off(now.len().min(room));
         let is_done = rest.is_empty();
         if let Some(serving) = self.serving(at, conn) {
             serving.unwritten = rest;
@@ -391,10 +392,21 @@ impl World {
         }
         let partial = self.serving(at, conn);
         let is_partial = partial.is_some_and(|one| one.is_up && !one.buffer.is_empty());
-        if has_data || is_partial {
+        if (has_data || is_partial) && self.is_sign_due(at, conn) {
             self.control(at, Event::Alive { conn });
         }
         Ok(())
+    }
+
+    fn is_sign_due(&mut self, at: usize, conn: ConnId) -> bool {
+        let now = self.clock.now();
+        self.serving(at, conn).is_some_and(|serving| {
+            let is_due = now.since(serving.told) >= SIGN_GAP;
+            if is_due {
+                serving.told = now;
+            }
+            is_due
+        })
     }
 
     fn data(

@@ -195,6 +195,7 @@ impl World {
     /// Somebody tries costs: each change is told later than the one before (R3).
     fn recost_often(&mut self) {
         let number = below(&mut self.fault_random, self.edges.len());
+        self.watch.saw("costs tried");
         let mut time = Duration::ZERO;
         for round in 0..6 {
             let more = u32::try_from(below(&mut self.fault_random, 100)).unwrap_or(0);

@@ -20,12 +20,16 @@ enum Store {
     Reports,
 }
 
+/// How often versions are compared.
+const LOOK: Duration = Duration::from_secs(2);
+
 type Versions = BTreeMap<(Store, Bid, Instance), (Epoch, u64)>;
 
 /// What is compared over time.
 #[derive(Debug, Default)]
 pub struct Watch {
     versions: BTreeMap<usize, Versions>,
+    looked: BTreeMap<usize, Now>,
     lsa_bytes: usize,
     longest_lsa: usize,
     expired: BTreeMap<(usize, u32, String), u64>,
@@ -67,9 +71,15 @@ impl World {
     /// I8: versions never fall in any store.
     pub fn watch_versions(&mut self, at: usize) {
         let now = self.clock.now();
-        let Some(broker) = self.brokers[at].as_ref() else {
+        let is_due = self
+            .watch
+            .looked
+            .get(&at)
+            .is_none_or(|looked| now.since(*looked) >= LOOK);
+        let Some(broker) = self.brokers[at].as_ref().filter(|_| is_due) else {
             return;
         };
+        self.watch.looked.insert(at, now);
         let status = broker.mesh.status(now);
         let sites = status.sites.iter().flat_map(|one| {
             let key = |store| (store, one.bid, one.instance);

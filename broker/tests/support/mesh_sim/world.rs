@@ -83,7 +83,8 @@ pub enum Sabotage {
     TwoWay,
     /// Interest that is gathered is not issued before data is queued (R6).
     Barrier,
-    /// Frames above the bound of hops go on (R9).
+    /// Frames above the bound of hops go on (R9), while maps differ for long because R2 is left out
+    /// as well: otherwise nothing goes round for so long.
     Hops,
     /// The reader of a link waits while a ring of its broker is full (R10).
     ReaderWaits,
