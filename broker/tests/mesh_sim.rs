@@ -49,11 +49,17 @@ const USUAL: u64 = 200;
 const USUAL_BASE: u64 = 0x6611_a2dd_bcb7_8000;
 
 /// Runs that broke an invariant once.
-const KNOWN_BUGS: [&str; 2] = [
+const KNOWN_BUGS: [&str; 5] = [
     // A PING overtook the ACCEPT queued before it.
     "star:6:0xca05",
     // Wandered between brokers whose maps differed for as long as an advertisement was held back.
     "one-ring:6:0x6611a09d814b8968",
+    // Frames of a dead link overtook interest that was gathered but not said.
+    "countries:5:0x6611b5b3f0f5f000",
+    // A cost that changed several times was told late, and messages went round until they were dropped.
+    "change-regular:7:0x6611b590793d8202",
+    // A slow link was taken for dead in the middle of a long message.
+    "full-ring:7:0x6611b119a3e12606",
 ];
 
 /// Networks larger than those of fresh seeds.
@@ -66,7 +72,8 @@ const LARGE: [&str; 5] = [
 ];
 
 /// What the kinds of runs are there for; each happens in the fixed runs.
-const SEEN: [&str; 10] = [
+const SEEN: [&str; 12] = [
+    "claim refused",
     "costs tried",
     "deny",
     "expired",
@@ -74,6 +81,7 @@ const SEEN: [&str; 10] = [
     "leave",
     "link added",
     "link removed",
+    "old clock",
     "only path judged",
     "parted",
     "producer waits",
@@ -148,7 +156,7 @@ fn fixed_seeds_keep_all_invariants() {
 }
 
 /// The rules that are left out, where, and the invariant that is broken by it.
-const SABOTAGES: [(Sabotage, &[&str], &str); 10] = [
+const SABOTAGES: [(Sabotage, &[&str], &str); 13] = [
     (Sabotage::Window, &ONE_LINK, "I1"),
     (Sabotage::Mark, &ONE_LINK, "I1"),
     (Sabotage::Resplit, &ONE_LINK, "I16"),
@@ -158,7 +166,10 @@ const SABOTAGES: [(Sabotage, &[&str], &str); 10] = [
     (Sabotage::Hops, &["ring", "countries"], "I6"),
     (Sabotage::ReaderWaits, &["full-ring"], "I22"),
     (Sabotage::Producers, &["full-ring", "full-tree"], "I17"),
+    (Sabotage::Sign, &["full-ring", "full-tree"], "I22"),
     (Sabotage::Limbo, &["only-chain", "only-tree"], "I30"),
+    (Sabotage::Hurry, &["leave-ring", "leave-mesh"], "I24"),
+    (Sabotage::Removed, &["change-regular", "change-grid"], "I16"),
 ];
 const ONE_LINK: [&str; 4] = ["one-ring", "one-mesh", "one-countries", "one-regular"];
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use causeway_broker::mesh::config::{Claim, MeshConfig};
 use causeway_broker::mesh::event::{Actions, Event};
-use causeway_broker::mesh::ids::{Bid, ConnId, Epoch, Instance, Now};
+use causeway_broker::mesh::ids::{Bid, ConnId, Epoch, Instance, LinkId, Now};
 use causeway_broker::mesh::session::LinkState;
 
+use super::scenario::TOPICS;
 use super::topology::{Edge, distances};
-use super::world::{Task, World, link};
+use super::world::{Sabotage, Task, World, link};
 
 /// How often a broker that leaves looks at its rings.
 const LOOK: Duration = Duration::from_millis(20);
@@ -98,6 +99,7 @@ impl World {
     /// Puts a changed configuration of a site in force, as the driver does.
     fn configure(&mut self, at: usize, change: impl FnOnce(&mut MeshConfig)) {
         let now = self.clock.now();
+        let is_left_out = self.sabotage == Some(Sabotage::Removed);
         change(&mut self.configs[at]);
         let config = self.configs[at].clone();
         let peers: Vec<usize> = config.links.iter().map(|link| self.peer(link)).collect();
@@ -111,13 +113,34 @@ impl World {
         let late = self.carry_out(at, actions);
         self.carry_out_late(at, late);
         for link in gone {
-            self.resplit(at, link);
+            if is_left_out {
+                self.forget_ring(at, link);
+            } else {
+                self.resplit(at, link);
+            }
         }
         self.set_timer(at);
     }
 
-    /// A broker shuts down: its clients go first.
+    fn forget_ring(&mut self, at: usize, link: LinkId) {
+        let now = self.clock.now();
+        let Some(broker) = self.brokers[at].as_ref() else {
+            return;
+        };
+        let data = &broker.links[link.index()].data;
+        data.set_conn(None);
+        let frames: Vec<_> = data.ring().die(now).collect();
+        frames.iter().for_each(|frame| self.lost(at, frame));
+    }
+
+    /// A broker shuts down: its clients say their last words and go first.
     fn leave(&mut self, at: usize) {
+        for topic in TOPICS {
+            if !self.most.takes_message() {
+                break;
+            }
+            self.publish(at, topic, 100, true, Duration::ZERO);
+        }
         let clients = self.oracle.subscribers.iter().enumerate();
         let clients: Vec<usize> = clients
             .filter(|(_, one)| one.at == at && one.is_there)
@@ -137,6 +160,10 @@ impl World {
             return;
         };
         let mut rings = broker.links.iter().filter(|side| !side.is_gone);
+        let is_left_out = self.sabotage == Some(Sabotage::Hurry);
+        if is_left_out {
+            return self.crash(at, false);
+        }
         let is_busy = rings.any(|side| !side.data.ring().is_empty());
         if is_busy && self.clock.now() < until {
             return self
@@ -191,7 +218,11 @@ impl World {
         }
         let place = self.brokers[second].as_ref();
         let links = place.map(|broker| broker.mesh.status(now).links);
-        let is_in = links.is_some_and(|all| all.iter().any(|one| one.state == LinkState::Up));
+        let links = links.unwrap_or_default();
+        let is_in = links.iter().any(|one| one.state == LinkState::Up);
+        if links.iter().any(|one| one.reason == "duplicate_site") {
+            self.watch.saw("claim refused");
+        }
         if is_in || !wrong.is_empty() {
             let what =
                 format!("the second claim of {site} is in: {is_in}; not the first: {wrong:?}");

@@ -26,6 +26,8 @@ pub enum Fault {
     Crash { at: usize, is_silent: bool },
     /// A link carries only so many bytes a second in each direction.
     Slow { a: usize, b: usize, rate: usize },
+    /// Somebody changes the network.
+    Change { what: String },
 }
 
 impl World {
@@ -46,6 +48,15 @@ impl World {
             begins: false,
         };
         self.clock.after(start + stay, end);
+    }
+
+    /// Somebody is about to change the network; false when enough has gone wrong.
+    pub fn may_change(&mut self, what: String) -> bool {
+        let has_room = self.faults.len() < self.most.faults;
+        if has_room {
+            self.faults.push(Fault::Change { what });
+        }
+        has_room
     }
 
     /// A fault of one link.

@@ -192,7 +192,11 @@ impl Run {
             text += &format!("message {number} from {} for {}\n", one.at, one.topic);
         }
         for (number, fault) in world.faults.iter().enumerate() {
-            text += &format!("fault {number}: {fault:?}\n");
+            let what = match fault {
+                Fault::Change { what } => what.clone(),
+                fault => format!("{fault:?}"),
+            };
+            text += &format!("fault {number}: {what}\n");
         }
         for line in world.oracle.story(failure.message) {
             text += &line;

@@ -15,7 +15,7 @@ use causeway_broker::mesh::ids::{ClaimId, ConnId, LinkId, Now};
 use tokio_util::sync::CancellationToken;
 
 use super::network::{Direction, End, Pipe, Segment, cut};
-use super::world::{Task, World};
+use super::world::{Sabotage, Task, World};
 
 /// How long a dial may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -390,7 +390,8 @@ impl World {
                 self.control(at, Event::Frame { conn, frame });
             }
         }
-        let partial = self.serving(at, conn);
+        let is_left_out = self.sabotage == Some(Sabotage::Sign);
+        let partial = self.serving(at, conn).filter(|_| !is_left_out);
         let is_partial = partial.is_some_and(|one| one.is_up && !one.buffer.is_empty());
         if (has_data || is_partial) && self.is_sign_due(at, conn) {
             self.control(at, Event::Alive { conn });

@@ -92,8 +92,14 @@ pub enum Sabotage {
     Producers,
     /// Frames are forgotten when they are written, not when they are acknowledged (R10).
     Forget,
+    /// A part of a frame is no sign of life (R11).
+    Sign,
     /// What has no route is dropped at once (R14).
     Limbo,
+    /// A broker that leaves does not wait for its rings (R24).
+    Hurry,
+    /// Frames of a link that is not configured any more are not sent again.
+    Removed,
 }
 
 /// The network.
