@@ -59,6 +59,7 @@ impl World {
             }
             Step::Remove { at, edge } => {
                 let name = edge.name(&self.names);
+                self.last_words(at);
                 self.configure(at, |config| config.links.retain(|link| link.name != name));
             }
             Step::Cost { at, edge } => {
@@ -122,6 +123,16 @@ impl World {
         self.set_timer(at);
     }
 
+    /// Clients of a broker publish something in the very moment in which it changes.
+    fn last_words(&mut self, at: usize) {
+        for topic in TOPICS {
+            if !self.most.takes_message() {
+                return;
+            }
+            self.publish(at, topic, 100, true, Duration::ZERO);
+        }
+    }
+
     fn forget_ring(&mut self, at: usize, link: LinkId) {
         let now = self.clock.now();
         let Some(broker) = self.brokers[at].as_ref() else {
@@ -135,12 +146,7 @@ impl World {
 
     /// A broker shuts down: its clients say their last words and go first.
     fn leave(&mut self, at: usize) {
-        for topic in TOPICS {
-            if !self.most.takes_message() {
-                break;
-            }
-            self.publish(at, topic, 100, true, Duration::ZERO);
-        }
+        self.last_words(at);
         let clients = self.oracle.subscribers.iter().enumerate();
         let clients: Vec<usize> = clients
             .filter(|(_, one)| one.at == at && one.is_there)
