@@ -20,6 +20,7 @@ impl Queue {
             history: None,
         };
         self.kept.insert(seq, kept);
+        self.scan.came(self.ready_count);
         self.ready_count += 1;
         self.offer_one(seq, effects);
         self.settle(effects);
@@ -215,6 +216,7 @@ impl Queue {
         {
             history.since = None;
         }
+        self.scan.came(self.ready_count);
         self.ready_count += 1;
         self.scan.came_back(seq);
         if was_seen {

@@ -27,6 +27,13 @@ pub(super) struct Scan {
 }
 
 impl Scan {
+    /// A message begins to wait behind so many. Where none waits nobody promised to look again.
+    pub(super) fn came(&mut self, before: usize) {
+        if before == 0 {
+            self.is_shut = false;
+        }
+    }
+
     /// A message waits again.
     pub(super) fn came_back(&mut self, seq: u64) {
         self.seen = self.seen.min(seq.saturating_sub(1));

@@ -267,3 +267,13 @@ fn a_turn_over_a_very_long_queue_ends_and_goes_on_where_it_ended() {
         crate::queue::TURN
     );
 }
+
+#[test]
+fn a_message_that_finds_the_queue_empty_is_offered_whatever_stayed_before() {
+    let mut queue = queue_of(1);
+    let mut effects = Vec::new();
+    assert_eq!(look(&mut queue, Look::All, true, |_| NO_CREDIT), [1]);
+    queue.subscribe(ConsumerId(1), consumer(), &mut effects);
+    queue.enqueue(message(0), &mut effects);
+    assert!(look(&mut queue, Look::New, true, |_| NO_CREDIT).contains(&2));
+}
