@@ -18,9 +18,9 @@ const REORDER_FRAMES: usize = 256;
 const REORDER_BYTES: usize = 1024 * 1024;
 /// Acknowledgements of repeated transfers are collected for so long.
 const REPEAT_DELAY: Duration = Duration::from_millis(20);
-/// A stream that does not begin at 1 is unknown after this time: by then its owner has sent again
-/// from the first transfer it has no outcome for, whatever the way does to its frames.
-const GAP_NEW: Duration = Duration::from_secs(2);
+/// A stream that does not begin at 1 is unknown after this time: by then a silent link was found out,
+/// and the owner has sent again from the first transfer it has no outcome for.
+const GAP_NEW: Duration = Duration::from_secs(5);
 /// The same in the middle of a stream.
 const GAP_KNOWN: Duration = Duration::from_secs(10);
 
