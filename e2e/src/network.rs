@@ -219,6 +219,14 @@ impl Network {
         self.signal(site, Signal::KILL)
     }
 
+    /// `kill` of a site's broker: it leaves as planned. The time is that just after.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn stop_site(&self, site: &str) -> Result<Instant> {
+        self.signal(site, Signal::TERM)
+    }
+
     /// `kill -STOP` of a site's broker: it hangs from then on.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Queue messages between brokers: what custody decides is done to the queues here.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::interest::may_take;
 use super::node::{Node, now};
@@ -118,6 +119,16 @@ impl Node {
         self.broker.queues.find(&destination)
     }
 
+    /// Hands over what waits here as far as others want it. True when nothing is under way. Rule: R24.
+    pub(super) fn hand_over(&self) -> bool {
+        for cell in self.broker.queues.all() {
+            if cell.numbers().ready > 0 {
+                self.look_at(&cell, Look::All);
+            }
+        }
+        self.custody_lock().open() == 0
+    }
+
     /// Offers what no consumer here can take to brokers that have some. Rules: R12 b, R15, R16.
     pub(super) fn look_at(&self, cell: &Arc<QueueCell>, look: Look) {
         let has_outlet = self.interest().has_queue(&cell.destination.name)
@@ -171,6 +182,9 @@ impl Node {
             for candidate in &mut outlook.candidates {
                 candidate.is_ring_open = self.is_ring_open(candidate.bid);
             }
+        }
+        if self.is_leaving.load(Ordering::Acquire) {
+            outlook.leave();
         }
         outlook
     }
@@ -231,6 +245,9 @@ impl Node {
         manner: (Credit, u16, bool),
         work: &mut Work,
     ) -> Result<(), Refusal> {
+        if self.is_leaving.load(Ordering::Acquire) {
+            return Err(Refusal::NoConsumer);
+        }
         let present = present();
         let arrival = Arrival::new(envelope, expires, manner, present)?;
         let destination = match arrival.message.view() {

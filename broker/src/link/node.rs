@@ -60,6 +60,8 @@ pub struct Node {
     pub(super) next_seq: AtomicU64,
     pub(super) overflow_room: usize,
     has_pending_interest: AtomicBool,
+    /// It shuts down.
+    pub(super) is_leaving: AtomicBool,
     next_conn: AtomicU64,
     /// What `/status` shows of the control plane, as a number.
     pub(super) revision: AtomicU64,
@@ -131,6 +133,7 @@ impl Node {
             next_seq: AtomicU64::new(0),
             overflow_room: limits.overflow / mesh.links.len().max(1),
             has_pending_interest: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
             next_conn: AtomicU64::new(0),
             revision: AtomicU64::new(0),
             tick: Notify::new(),
@@ -442,18 +445,18 @@ impl Node {
         Ok(())
     }
 
-    /// Leaves the mesh: others route around (R24), then every link says good-bye.
+    fn are_rings_empty(&self) -> bool {
+        let links = self.links.load();
+        links.iter().flatten().all(|link| link.ring().is_empty())
+    }
+
+    /// Leaves the mesh: others route around and take what waits in queues (R24), then every link says
+    /// good-bye.
     pub async fn leave(&self, patience: Duration) {
+        self.is_leaving.store(true, Ordering::Release);
         self.control(Event::Leave);
         let deadline = now().plus(patience);
-        while now() < deadline
-            && self
-                .links
-                .load()
-                .iter()
-                .flatten()
-                .any(|link| !link.ring().is_empty())
-        {
+        while now() < deadline && !(self.hand_over() && self.are_rings_empty()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.control(Event::Stop);

@@ -83,6 +83,20 @@ pub struct Outlook {
     pub is_uniform: bool,
 }
 
+impl Outlook {
+    /// This broker leaves: the nearest entry is as good as a learned route, which needs neither a
+    /// round of credit nor a consumer that is free. Rule: R24.
+    pub fn leave(&mut self) {
+        let open = self.candidates.iter().filter(|one| one.is_ring_open);
+        let nearest = open.min_by_key(|one| (one.distance, one.bid));
+        let nearest = nearest.map(|one| Learned {
+            bid: one.bid,
+            is_ring_open: true,
+        });
+        self.learned = self.learned.or(nearest);
+    }
+}
+
 /// What became of a message that was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Looked {

@@ -277,3 +277,18 @@ fn a_message_that_finds_the_queue_empty_is_offered_whatever_stayed_before() {
     queue.enqueue(message(0), &mut effects);
     assert!(look(&mut queue, Look::New, true, |_| NO_CREDIT).contains(&2));
 }
+
+#[test]
+fn a_broker_that_leaves_takes_the_nearest_entry_for_a_route() {
+    let far = Candidate {
+        bid: Bid([3; 16]),
+        distance: 2,
+        ..entry()
+    };
+    let mut outlook = Outlook {
+        candidates: vec![far, entry()],
+        ..Outlook::default()
+    };
+    outlook.leave();
+    assert_eq!(outlook.learned.map(|one| one.bid), Some(OTHER));
+}
