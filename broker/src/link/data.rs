@@ -140,6 +140,13 @@ impl Node {
         );
     }
 
+    /// Frames of other brokers, or that were under way already.
+    pub(super) const fn transit(&self) -> Source {
+        Source::Transit {
+            overflow_room: self.overflow_room,
+        }
+    }
+
     /// Splits a frame over its links; what has no way waits in limbo. Interest that is known here is
     /// said first, whoever the frame is from (R6).
     pub(super) fn place(&self, routes: &Routes, frame: Queued, source: Source) {
@@ -225,10 +232,7 @@ impl Node {
                 let frame = waiting.frame.with_dset(dset.clone());
                 match links.get(link.index()).and_then(Option::as_ref) {
                     Some(link) => {
-                        let transit = Source::Transit {
-                            overflow_room: self.overflow_room,
-                        };
-                        link.append(frame, transit, now());
+                        link.append(frame, self.transit(), now());
                     }
                     None => self.park(frame, now()),
                 }
@@ -256,13 +260,7 @@ impl Node {
         let routes = self.routes.load();
         for frame in frames {
             if frame.is_over(now()).is_none() {
-                self.place(
-                    &routes,
-                    frame,
-                    Source::Transit {
-                        overflow_room: self.overflow_room,
-                    },
-                );
+                self.place(&routes, frame, self.transit());
             }
         }
     }
@@ -291,9 +289,7 @@ impl Node {
                     Onward::Done => {}
                     Onward::Split => {
                         let part = Queued::part(&frame, frame.dset.clone(), now());
-                        let transit = Source::Transit {
-                            overflow_room: self.overflow_room,
-                        };
+                        let transit = self.transit();
                         self.place(&routes, part, transit);
                     }
                     Onward::Park => {

@@ -8,7 +8,9 @@ use super::node::{Node, now};
 use crate::mesh::core::Mesh;
 use crate::mesh::custody;
 use crate::mesh::event::Event;
+use crate::mesh::forward::Routes as _;
 use crate::mesh::ids::Now;
+use crate::mesh::limbo::Over;
 
 impl Node {
     /// Runs timers until the end.
@@ -71,9 +73,13 @@ impl Node {
     }
 
     fn expire_limbo(&self, present: Now) {
-        let mut dropped = 0;
+        let routes = self.routes.load();
+        let (mut dropped, mut again) = (0, Vec::new());
         let mut limbo = self.limbo();
-        limbo.expire(present, |_| dropped += 1);
+        limbo.expire(present, routes.hop_bound(), |over| match over {
+            Over::Dropped(_) => dropped += 1,
+            Over::Again(frame) => again.push(frame),
+        });
         let waiting = limbo.len();
         drop(limbo);
         if dropped > 0 {
@@ -87,5 +93,8 @@ impl Node {
             .metrics
             .mesh_limbo_messages
             .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        for frame in again {
+            self.place(&routes, frame, self.transit());
+        }
     }
 }

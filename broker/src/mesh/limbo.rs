@@ -20,6 +20,15 @@ pub struct Parked {
     pub since: Now,
 }
 
+/// What becomes of a frame whose stay is over.
+#[derive(Debug)]
+pub enum Over {
+    /// It had no route for too long.
+    Dropped(Queued),
+    /// It is to be split once more.
+    Again(Queued),
+}
+
 /// The frames of one broker that wait for a route.
 #[derive(Debug)]
 pub struct Limbo {
@@ -110,8 +119,10 @@ impl Limbo {
         std::mem::take(&mut self.frames)
     }
 
-    /// Removes the frames whose stay is over and gives them to `dropped`.
-    pub fn expire(&mut self, now: Now, mut dropped: impl FnMut(Queued)) {
+    /// Removes the frames whose stay is over: `over` says what becomes of each. One that was parked for
+    /// having come around too often, by more than `bound` hops, goes on with a new count: the maps
+    /// have not changed for so long, so they agree now. Rule: R9.
+    pub fn expire(&mut self, now: Now, bound: u16, mut over: impl FnMut(Over)) {
         while self
             .frames
             .front()
@@ -119,7 +130,13 @@ impl Limbo {
             && let Some(parked) = self.frames.pop_front()
         {
             self.bytes -= parked.frame.cost();
-            dropped(parked.frame);
+            let mut frame = parked.frame;
+            if frame.hops > bound {
+                frame.hops = 0;
+                over(Over::Again(frame));
+            } else {
+                over(Over::Dropped(frame));
+            }
         }
     }
 

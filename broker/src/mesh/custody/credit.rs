@@ -208,6 +208,10 @@ impl Asked {
 impl Ask {
     fn back_off(&mut self, now: Now) {
         self.left = 0;
+        if now < self.not_before {
+            // Refusals of one batch are one refusal.
+            return;
+        }
         self.delay = (self.delay * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
         self.not_before = now.plus(self.delay);
         self.is_resting = true;

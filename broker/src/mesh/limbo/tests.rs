@@ -53,7 +53,10 @@ fn a_stay_ends_after_two_seconds_however_often_it_was_tried() {
     }
     let mut dropped = Vec::new();
     assert_eq!(limbo.deadline(), Some(at(2000)));
-    limbo.expire(at(2000), |frame| dropped.push(frame.tail_head.seq));
+    limbo.expire(at(2000), 20, |over| match over {
+        Over::Dropped(frame) => dropped.push(frame.tail_head.seq),
+        Over::Again(frame) => panic!("{frame:?} had no route"),
+    });
     assert_eq!(dropped, [1]);
     assert_eq!(limbo.bytes(), frame(2).cost());
 }
@@ -75,4 +78,21 @@ fn custody_takes_its_own_frames_out() {
     limbo.park(frame(2), at(0));
     limbo.retain(|queued| queued.tail_head.seq != 1);
     assert_eq!((limbo.len(), limbo.bytes()), (1, frame(2).cost()));
+}
+
+#[test]
+fn what_came_around_too_often_goes_on_with_a_new_count_when_the_maps_were_quiet() {
+    let mut limbo = limbo(5);
+    let around = Queued {
+        hops: 21,
+        ..frame(1)
+    };
+    limbo.park(around, at(0));
+    let mut again = Vec::new();
+    limbo.expire(at(2000), 20, |over| match over {
+        Over::Again(frame) => again.push(frame.hops),
+        Over::Dropped(frame) => panic!("{frame:?} had a route"),
+    });
+    assert_eq!(again, [0]);
+    assert_eq!((limbo.len(), limbo.bytes()), (0, 0));
 }

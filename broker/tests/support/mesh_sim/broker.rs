@@ -11,10 +11,11 @@ use causeway_broker::mesh::config::MeshConfig;
 use causeway_broker::mesh::core::Mesh;
 use causeway_broker::mesh::custody;
 use causeway_broker::mesh::event::{Action, Actions, Counter, Event, Lane};
+use causeway_broker::mesh::forward::Routes as _;
 use causeway_broker::mesh::frame::{FrameType, Header};
 use causeway_broker::mesh::ids::{ConnId, LinkId, Now};
 use causeway_broker::mesh::interest::{Demand, LocalChange};
-use causeway_broker::mesh::limbo::Limbo;
+use causeway_broker::mesh::limbo::{Limbo, Over};
 use causeway_broker::mesh::messages::Kind;
 use causeway_broker::mesh::routes::Routes;
 use causeway_broker::mesh::window::Windows;
@@ -312,8 +313,14 @@ impl World {
         let Some(broker) = self.brokers[at].as_mut() else {
             return;
         };
-        let mut dropped = Vec::new();
-        broker.limbo.expire(now, |frame| dropped.push(frame));
+        let (mut dropped, mut again) = (Vec::new(), Vec::new());
+        let routes = broker.routes.clone();
+        broker
+            .limbo
+            .expire(now, routes.hop_bound(), |over| match over {
+                Over::Dropped(frame) => dropped.push(frame),
+                Over::Again(frame) => again.push(frame),
+            });
         let is_sweep = broker.next_sweep <= now;
         if is_sweep {
             broker.next_sweep = now.plus(Duration::from_millis(500));
@@ -321,6 +328,10 @@ impl World {
         }
         for frame in dropped {
             self.lost(at, &frame);
+        }
+        for frame in again {
+            let source = self.transit(at);
+            self.place(at, &routes, frame, source);
         }
         if is_sweep {
             self.tell_levels(at);

@@ -48,7 +48,7 @@ fn key_of(queued: &Queued) -> FrameKey {
 
 impl World {
     /// Frames of other brokers, or of a ring that died.
-    fn transit(&self, at: usize) -> Source {
+    pub fn transit(&self, at: usize) -> Source {
         let overflow_room = self.brokers[at].as_ref().map_or(0, Broker::overflow_room);
         Source::Transit { overflow_room }
     }
