@@ -3,6 +3,7 @@
 
 mod durable;
 mod expiry;
+mod memory;
 mod queues;
 mod rights;
 mod topics;

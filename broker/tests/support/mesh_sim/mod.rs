@@ -1,5 +1,6 @@
 //! A network of brokers in one thread and virtual time.
 
+pub mod agreement;
 pub mod broker;
 pub mod changes;
 pub mod clock;
