@@ -6,6 +6,7 @@ pub mod connections;
 pub mod durables;
 pub mod ledger;
 pub mod matching;
+mod monitors;
 pub mod policies;
 pub mod publish;
 pub mod queues;
@@ -188,10 +189,11 @@ impl Broker {
         let limits = self.policies.load().queue(&destination.name).limits;
         let may_read =
             |subscriber: &Subscriber| self.may_read_now(subscriber, Kind::Queue, &destination.name);
+        let judge = |cell: &Arc<QueueCell>, work: &mut Work| self.judge_monitors(cell, work);
         let now_ns = clock::monotonic_ns();
         Some(
             self.queues
-                .find_or_make(destination, limits, now_ns, may_read, work),
+                .find_or_make(destination, limits, now_ns, may_read, judge, work),
         )
     }
 

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::config::file::{QueueFull, QueuePolicy as Written};
+use crate::mesh::replies::ReplyPatterns;
 use crate::model::destination;
 use crate::queue::state::QueueLimits;
 
@@ -77,6 +78,8 @@ pub const MAX_PREFETCH: u32 = 32_767;
 pub struct Policies {
     queues: Vec<(String, QueuePolicy)>,
     default_queue: QueuePolicy,
+    /// Names of reply destinations.
+    pub replies: ReplyPatterns,
     /// Messages in flight per topic consumer that acknowledges.
     pub topic_prefetch: u32,
     /// Messages in flight at the consumer of a durable subscription.
@@ -131,6 +134,7 @@ impl Policies {
         Self {
             queues,
             default_queue: base,
+            replies: ReplyPatterns::new(config.limits.reply_patterns.iter().map(String::as_str)),
             topic_prefetch,
             durable_prefetch: durable_prefetch.clamp(1, MAX_PREFETCH),
             durable,

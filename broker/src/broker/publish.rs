@@ -107,7 +107,7 @@ impl Broker {
             return Ok(());
         }
         let mut stamped = *view;
-        stamped.reply_home = self.teach_own_reply(view);
+        stamped.reply_home = self.teach_own_reply(publisher.connection, view);
         match &*route {
             Route::Denied => {
                 self.metrics.denied.with_label_values(&["write"]).inc();
@@ -363,11 +363,12 @@ impl Broker {
     }
 
     /// Notes that answers to this message are awaited here, if they are (R12 a).
-    fn teach_own_reply(&self, view: &MessageView<'_>) -> Option<[u8; 16]> {
+    fn teach_own_reply(&self, connection: u64, view: &MessageView<'_>) -> Option<[u8; 16]> {
         let Some(ReplyTo::Destination(kind, name)) = view.reply_to else {
             return None;
         };
-        self.awaits_reply(kind, name).then(|| self.bid())
+        self.awaits_reply(connection, kind, name)
+            .then(|| self.bid())
     }
 
     /// Keeps a message that its queue gave up, or drops it, as the queue's policy says.

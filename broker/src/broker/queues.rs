@@ -60,14 +60,15 @@ impl QueueDirectory {
         self.shard(destination).get(destination).cloned()
     }
 
-    /// The queue, made if need be. A new one is served to the pattern subscriptions that
-    /// `may_read` lets have it.
+    /// The queue, made if need be. A new one is judged (R12 d), then served to the pattern
+    /// subscriptions that `may_read` lets have it.
     pub fn find_or_make(
         &self,
         destination: &Destination,
         limits: QueueLimits,
         now_ns: u64,
         may_read: impl Fn(&Subscriber) -> bool,
+        judge: impl Fn(&Arc<QueueCell>, &mut Work),
         work: &mut Work,
     ) -> Arc<QueueCell> {
         let (cell, is_new) = {
@@ -78,6 +79,8 @@ impl QueueDirectory {
                     let ledger = self.ledger.clone();
                     let cell = QueueCell::new(destination.clone(), limits, now_ns, ledger);
                     let cell = Arc::new(cell);
+                    // Before anybody else finds it: what is learned from now on tells it itself.
+                    judge(&cell, work);
                     shard.insert(destination.clone(), cell.clone());
                     (cell, true)
                 }
@@ -105,6 +108,7 @@ impl QueueDirectory {
         wildcard: WildcardConsumer,
         now_ns: u64,
         may_read: impl Fn(&str) -> bool,
+        judge: impl Fn(&Arc<QueueCell>, &mut Work),
         work: &mut Work,
     ) {
         // Announced first: a queue made meanwhile attaches it itself, and attaching twice is
@@ -119,6 +123,7 @@ impl QueueDirectory {
                 && destination::matches(&wildcard.subscriber.filter.name, name)
                 && may_read(name)
             {
+                judge(&cell, work);
                 attach(&cell, &wildcard, now_ns, work);
             }
         }
@@ -141,6 +146,13 @@ impl QueueDirectory {
                 cell.unsubscribe(subscriber.key, |seq| returns(&cell, seq), now_ns, work);
             }
         }
+    }
+
+    /// True while there is a pattern subscription.
+    #[must_use]
+    pub fn has_wildcards(&self) -> bool {
+        let wildcards = self.wildcards.read();
+        !wildcards.unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Every queue.

@@ -7,6 +7,7 @@ use super::matching::TopicRoute;
 use super::publish::PublishError;
 use crate::model::{Destination, Kind, MessageView};
 use crate::queue::QueueCell;
+use crate::queue::monitors::ReplyFacts;
 use crate::selector::Selector;
 
 /// A change of what consumers here want.
@@ -30,6 +31,8 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     fn topic_interest(&self, name: &str, route: &mut TopicRoute);
     /// True when another broker has consumers of that very queue, or a route to it was learned.
     fn knows_queue(&self, name: &str) -> bool;
+    /// What other brokers make of a queue's name: what was learned of it, and who wants it.
+    fn reply_facts(&self, name: &str) -> ReplyFacts;
     /// True while any reply route is known: names have to be looked up.
     fn has_reply_routes(&self) -> bool;
     /// Adds the brokers that await replies under that topic name.
@@ -115,15 +118,15 @@ impl Broker {
         }
     }
 
-    /// True when the reply-to of a message has a consumer here: by its literal name, or a temporary
-    /// destination of this broker (R12 a).
-    pub(super) fn awaits_reply(&self, kind: Kind, name: &str) -> bool {
+    /// True when the reply-to of a message has a consumer here: by its literal name or of the same
+    /// connection, or a temporary destination of this broker (R12 a).
+    pub(super) fn awaits_reply(&self, connection: u64, kind: Kind, name: &str) -> bool {
         let is_awaited = match kind {
             Kind::TempQueue | Kind::TempTopic => self.temporaries.owner(kind, name).is_some(),
             Kind::Queue => self
                 .queues
                 .find(&Destination::new(kind, name))
-                .is_some_and(|cell| cell.numbers().consumers > 0),
+                .is_some_and(|cell| cell.awaits_replies_of(connection)),
             Kind::Topic => self.has_literal_topic_subscriber(name),
         };
         if is_awaited && let Some(remote) = self.remote() {

@@ -117,7 +117,10 @@ impl Broker {
                     options: options.clone(),
                 };
                 let may_read = |name: &str| self.may_read_now(subscriber, Kind::Queue, name);
-                self.queues.add_wildcard(wildcard, now_ns, may_read, work);
+                let judge =
+                    |cell: &Arc<QueueCell>, work: &mut Work| self.judge_monitors(cell, work);
+                self.queues
+                    .add_wildcard(wildcard, now_ns, may_read, judge, work);
             }
             Kind::Queue | Kind::TempQueue => {
                 while !self

@@ -22,6 +22,7 @@ impl Broker {
         let (mut messages, mut bytes) = (0, 0);
         for cell in self.queues.all() {
             cell.apply(&mut work, |queue, effects| queue.expire(wall_ms, effects));
+            self.judge_monitors(&cell, &mut work);
             let numbers = cell.numbers();
             messages += numbers.depth;
             bytes += numbers.bytes;

@@ -153,7 +153,9 @@ impl Node {
         let seqs = cell.apply(&mut none, |queue, _| queue.turn(look));
         for seq in &seqs {
             let looked = cell.apply(&mut none, |queue, _| {
-                let outlook = |view: &MessageView<'_>| self.outlook(&cell.destination, view);
+                let outlook = |view: &MessageView<'_>, spares_monitors| {
+                    self.outlook(&cell.destination, view, spares_monitors)
+                };
                 let present = present();
                 let custody = |offer: &Offer, candidates: &[Candidate]| {
                     self.custody_lock()
@@ -168,7 +170,12 @@ impl Node {
         (seqs.len() >= TURN).then_some(Look::New)
     }
 
-    fn outlook(&self, destination: &Destination, view: &MessageView<'_>) -> Outlook {
+    fn outlook(
+        &self,
+        destination: &Destination,
+        view: &MessageView<'_>,
+        spares_monitors: bool,
+    ) -> Outlook {
         let mut outlook = Outlook {
             candidates: Vec::new(),
             learned: self.learned_route(destination),
@@ -176,9 +183,12 @@ impl Node {
         };
         if destination.kind == Kind::Queue {
             let routes = self.routes.load();
-            outlook.is_uniform =
-                self.interest()
-                    .queue_candidates(view, &routes, &mut outlook.candidates);
+            outlook.is_uniform = self.interest().queue_candidates(
+                view,
+                &routes,
+                spares_monitors,
+                &mut outlook.candidates,
+            );
             for candidate in &mut outlook.candidates {
                 candidate.is_ring_open = self.is_ring_open(candidate.bid);
             }

@@ -419,5 +419,8 @@ impl Node {
             .metrics
             .mesh_learned_routes
             .set(i64::try_from(count).unwrap_or(i64::MAX));
+        if kind == Kind::Queue {
+            self.judge_named(name);
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::broker::remote::Wanted;
 use crate::mesh::custody::{Candidate, SelectorKey};
 use crate::mesh::ids::Bid;
 use crate::mesh::interest::{Demand, EntryChange, LocalChange, RemoteEntry, Summary, value_hash};
-use crate::mesh::messages::Kind as EntryKind;
+use crate::mesh::messages::{ENTRY_MERGED, Kind as EntryKind};
 use crate::mesh::routes::Routes;
 use crate::model::destination::is_pattern;
 use crate::model::{Kind, MessageView};
@@ -133,6 +133,10 @@ impl LocalConsumers {
             demand,
         }
     }
+}
+
+fn is_monitor(entry: &RemoteEntry) -> bool {
+    entry.flags & ENTRY_MERGED == 0 && is_pattern(&entry.filter)
 }
 
 #[derive(Debug, Default)]
@@ -295,17 +299,28 @@ impl RemoteInterest {
         self.queues.literal.contains_key(name)
     }
 
+    /// True when some broker consumes from a pattern of queues.
+    #[must_use]
+    pub fn has_queue_patterns(&self) -> bool {
+        !self.queues.patterns.is_empty()
+    }
+
     /// The entries that may take a queue message. True when those of every other message of the queue
-    /// are the same. Rule: R16.
+    /// are the same. Those of patterns are left out where monitors are spared; a merged entry may stand
+    /// for the literal name. Rules: R12 d, R16.
     pub fn queue_candidates(
         &self,
         view: &MessageView<'_>,
         routes: &Routes,
+        spares_monitors: bool,
         candidates: &mut Vec<Candidate>,
     ) -> bool {
         let mut is_uniform = true;
         let value = |property: &str| view.headers.get(property).map(value_hash);
         self.queues.for_each(view.name, &mut |entry| {
+            if spares_monitors && is_monitor(entry) {
+                return;
+            }
             let Some(site) = routes.site(entry.bid) else {
                 return;
             };

@@ -8,6 +8,7 @@ pub mod custody;
 pub mod data;
 pub mod interest;
 pub mod io;
+mod monitors;
 pub mod node;
 mod remote;
 pub mod settings;

@@ -21,7 +21,7 @@ use crate::mesh::custody::{self, Custody, CustodyConfig};
 use crate::mesh::event::{Action, Actions, Event};
 use crate::mesh::ids::{Bid, ConnId, Epoch, LinkId, Now};
 use crate::mesh::limbo::Limbo;
-use crate::mesh::replies::Replies;
+use crate::mesh::replies::{LostSites, Replies};
 use crate::mesh::routes::Routes;
 use crate::mesh::window::Windows;
 use crate::queue::Look;
@@ -48,6 +48,8 @@ pub struct Node {
     limbo: Mutex<Limbo>,
     /// Guards the learned reply routes.
     replies: Mutex<Replies>,
+    /// Guards since when sites are lost.
+    pub(super) lost: Mutex<LostSites>,
     /// Guards custody.
     custody: Mutex<Custody>,
     /// Guards what others want.
@@ -76,7 +78,7 @@ pub struct Node {
     pub cancel: CancellationToken,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -125,6 +127,7 @@ impl Node {
                 limits.reply_routes,
                 limits.reply_ttl.duration(),
             )),
+            lost: Mutex::default(),
             custody: Mutex::new(Custody::new(custody, now())),
             interest: RwLock::default(),
             local: Mutex::default(),
@@ -306,6 +309,7 @@ impl Node {
                 Action::Publish(routes) => {
                     self.broker.bump_generation();
                     self.show_sites(&routes);
+                    self.note_lost(&routes);
                     self.retry_limbo(&routes);
                     self.tell_custody(&routes);
                 }
@@ -367,6 +371,9 @@ impl Node {
                 .queues
                 .iter()
                 .any(|filter| crate::model::destination::matches(filter, name));
+            if is_touched {
+                self.judge(&cell);
+            }
             if is_touched && cell.numbers().ready > 0 {
                 self.look_at(&cell, Look::All);
             }

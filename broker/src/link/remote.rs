@@ -9,6 +9,7 @@ use crate::mesh::event::Event;
 use crate::mesh::ids::Bid;
 use crate::mesh::ring::Level;
 use crate::model::{Kind, MessageView};
+use crate::queue::monitors::ReplyFacts;
 use crate::queue::{Look, QueueCell};
 
 impl Remote for Node {
@@ -34,6 +35,10 @@ impl Remote for Node {
                 .replies()
                 .newest(Kind::Queue.code(), name, now(), |_| true)
                 .is_some()
+    }
+
+    fn reply_facts(&self, name: &str) -> ReplyFacts {
+        self.facts_of(name)
     }
 
     fn has_reply_routes(&self) -> bool {

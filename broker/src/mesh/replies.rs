@@ -1,6 +1,7 @@
 //! Learned reply routes (R12 a, b, d): a request teaches every broker that delivers it where the
 //! answer is wanted, so that a reply needs no interest of its destination anywhere.
 
+mod lost;
 mod patterns;
 
 #[cfg(test)]
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use super::ids::{Bid, Now};
 
+pub use lost::LostSites;
 pub use patterns::{MONITOR_HOLD, ReplyPatterns, spares_monitors};
 
 /// Brokers per name: several requesters may share one.
@@ -174,6 +176,24 @@ impl Replies {
     ) -> Option<Bid> {
         self.newest(kind, name, now, |bid| bid == own || is_reachable(bid))
             .filter(|bid| *bid != own)
+    }
+
+    /// Whether a message may leave for another broker by what was learned; `None` when nothing was.
+    /// No use is counted. Rule: R12 d.
+    #[must_use]
+    pub fn may_leave(
+        &self,
+        kind: KindCode,
+        name: &str,
+        own: Bid,
+        now: Now,
+        is_reachable: impl Fn(Bid) -> bool,
+    ) -> Option<bool> {
+        let routes = &self.slots[self.find(kind, name)?].routes;
+        let mut known = routes.iter().filter(|route| route.until > now).peekable();
+        known.peek()?;
+        let to = known.find(|route| route.bid == own || is_reachable(route.bid));
+        Some(to.is_some_and(|route| route.bid != own))
     }
 
     /// True when the name has a route, reachable or not. No use is counted.

@@ -374,6 +374,15 @@ impl QueueCell {
         }
     }
 
+    /// True when replies that this connection asks for to this queue have a consumer here: one of its
+    /// literal name, or one of that connection (R12 a).
+    #[must_use]
+    pub fn awaits_replies_of(&self, connection: u64) -> bool {
+        let inner = self.lock();
+        let is_own = |one: &Arc<Subscriber>| one.outbound.connection == connection;
+        inner.queue.literal_consumers() > 0 || inner.targets.values().any(is_own)
+    }
+
     /// The local subscriptions that consume here.
     #[must_use]
     pub fn local_subscribers(&self) -> Vec<Arc<Subscriber>> {

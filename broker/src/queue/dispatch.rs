@@ -153,7 +153,9 @@ impl Queue {
     }
 
     pub(super) fn may_serve(&self, id: ConsumerId) -> bool {
-        self.exclusive.first().is_none_or(|first| *first == id)
+        let is_served = |one: &&ConsumerId| !self.monitors.is_spared(**one);
+        let first = self.exclusive.iter().find(is_served);
+        is_served(&&id) && first.is_none_or(|first| *first == id)
     }
 
     pub(super) fn serve(&mut self, id: ConsumerId, class: ClassId, effects: &mut Vec<Effect>) {

@@ -31,6 +31,7 @@ fn consumer(capacity: u32) -> ConsumerOptions {
         capacity,
         priority: 0,
         is_exclusive: false,
+        is_monitor: false,
     }
 }
 

@@ -153,14 +153,15 @@ pub fn admits(credit: Credit, free: impl FnOnce() -> Option<u32>) -> Result<(), 
 }
 
 impl Queue {
-    /// Offers a waiting message to other brokers: `outlook` says who there is, `custody` decides.
+    /// Offers a waiting message to other brokers: `outlook` says who there is, without entries of
+    /// patterns when it is told true, and `custody` decides.
     /// What is sent is out of service from then on. Rules: R12 b, R15.
     pub fn offer_remote(
         &mut self,
         name: &QueueName,
         seq: u64,
         present: Present,
-        outlook: impl FnOnce(&MessageView<'_>) -> Outlook,
+        outlook: impl FnOnce(&MessageView<'_>, bool) -> Outlook,
         custody: impl FnOnce(&Offer, &[Candidate]) -> Placement,
     ) -> Looked {
         let Some((offer, outlook)) = self.make_offer(name, seq, present, outlook) else {
@@ -189,7 +190,7 @@ impl Queue {
         name: &QueueName,
         seq: u64,
         present: Present,
-        outlook: impl FnOnce(&MessageView<'_>) -> Outlook,
+        outlook: impl FnOnce(&MessageView<'_>, bool) -> Outlook,
     ) -> Option<(Offer, Outlook)> {
         let waiting = u32::try_from(self.ready_count).unwrap_or(u32::MAX);
         let kept = self.kept.get_mut(&seq)?;
@@ -203,7 +204,12 @@ impl Queue {
         let history = kept.history.as_deref().cloned().unwrap_or_default();
         let view = kept.message.view()?;
         let is_persistent = view.persistent;
-        let mut outlook = outlook(&view);
+        let spares_monitors = self.monitors.are_spared_from(history.was_learned);
+        let mut outlook = outlook(&view, spares_monitors);
+        if spares_monitors {
+            // Those with a history may go where the others may not.
+            outlook.is_uniform &= !self.monitors.is_only_for_unused();
+        }
         if history.was_learned && outlook.learned.take().is_some() {
             outlook.is_uniform = false;
         }

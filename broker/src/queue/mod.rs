@@ -10,6 +10,7 @@ mod dispatch;
 mod group_tests;
 mod groups;
 pub mod handover;
+pub mod monitors;
 mod remote;
 mod scan;
 pub mod state;

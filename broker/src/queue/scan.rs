@@ -39,6 +39,11 @@ impl Scan {
         self.seen = self.seen.min(seq.saturating_sub(1));
     }
 
+    /// Everything has something new to hope for.
+    pub(super) fn reopen(&mut self) {
+        (self.seen, self.is_shut) = (0, false);
+    }
+
     /// The messages after that one were not looked at; `is_shut`: they would fare no better, and the
     /// head is to be the first when that changes.
     pub(super) fn stopped(&mut self, seq: u64, is_shut: bool) {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::groups::{Groups, Member};
 use super::handover::History;
+use super::monitors::Monitors;
 use super::scan::Scan;
 use crate::model::Message;
 use crate::routing::properties::MessageProperties;
@@ -75,6 +76,7 @@ pub struct Queue {
     pub(super) next_turn: u64,
     pub(super) consumers: HashMap<ConsumerId, Consumer>,
     pub(super) exclusive: BTreeSet<ConsumerId>,
+    pub(super) monitors: Monitors,
     pub(super) index: ClassIndex<()>,
     pub(super) classes: HashMap<ClassId, Class>,
     pub(super) scratch: Vec<ClassId>,
@@ -100,6 +102,7 @@ impl Queue {
             next_turn: 1,
             consumers: HashMap::new(),
             exclusive: BTreeSet::new(),
+            monitors: Monitors::default(),
             index: ClassIndex::new(),
             classes: HashMap::new(),
             scratch: Vec::new(),
@@ -235,6 +238,7 @@ impl Queue {
             self.exclusive.insert(id);
         }
         self.consumers.insert(id, consumer);
+        self.note_consumer(id, options.is_monitor, effects);
         if options.is_exclusive {
             self.refresh_all(effects);
         } else {
@@ -257,6 +261,7 @@ impl Queue {
             return;
         };
         let was_exclusive = self.exclusive.remove(&id);
+        self.monitors.forget(id);
         if let Some(class) = self.classes.get_mut(&consumer.class) {
             class.available.remove(&consumer.key(id));
             class.members -= 1;

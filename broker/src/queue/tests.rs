@@ -33,6 +33,7 @@ fn consumer(capacity: u32, selector: Option<&str>) -> ConsumerOptions {
         capacity,
         priority: 0,
         is_exclusive: false,
+        is_monitor: false,
     }
 }
 

@@ -18,6 +18,8 @@ pub struct ConsumerOptions {
     pub priority: i8,
     /// While one such consumer is there, nobody else is served.
     pub is_exclusive: bool,
+    /// It asked for a pattern of queues, not for this one by its name (R12 d).
+    pub is_monitor: bool,
 }
 
 /// When a queue counts as full.

@@ -152,3 +152,34 @@ fn monitors_stand_back_for_two_seconds_after_the_literal_consumer_was_seen() {
     assert!(!spares_monitors(true, None, at(0)));
     assert!(!spares_monitors(false, Some(at(0)), at(0)));
 }
+
+#[test]
+fn whether_a_reply_may_leave_depends_on_the_newest_requester_within_reach() {
+    let mut replies = replies(10);
+    let own = bid(9);
+    let ask = |replies: &Replies, near: &[Bid], now| {
+        replies.may_leave(QUEUE, "r", own, now, |bid| near.contains(&bid))
+    };
+    assert_eq!(ask(&replies, &[bid(1)], at(0)), None);
+    replies.teach(QUEUE, "r", own, None, at(0));
+    assert_eq!(ask(&replies, &[bid(1)], at(1)), Some(false));
+    replies.teach(QUEUE, "r", bid(1), None, at(1));
+    assert_eq!(ask(&replies, &[bid(1)], at(1)), Some(true));
+    assert_eq!(ask(&replies, &[], at(1)), Some(false));
+    assert_eq!(ask(&replies, &[bid(1)], at(700)), None);
+}
+
+#[test]
+fn a_site_is_lost_recently_from_the_first_word_of_it_until_the_time_is_over() {
+    let mut lost = LostSites::default();
+    let within = Duration::from_secs(2);
+    lost.update([(bid(1), true), (bid(2), false)].into_iter(), at(10));
+    lost.update([(bid(1), false), (bid(2), false)].into_iter(), at(11));
+    let recent = |lost: &LostSites, now| [1, 2].map(|one| lost.is_recent(bid(one), within, now));
+    assert_eq!(recent(&lost, at(11)), [true, true]);
+    assert_eq!(recent(&lost, at(12)), [true, false]);
+    assert_eq!(recent(&lost, at(13)), [false, false]);
+    lost.update([(bid(1), true), (bid(2), true)].into_iter(), at(14));
+    lost.update([(bid(1), false), (bid(2), true)].into_iter(), at(15));
+    assert_eq!(recent(&lost, at(16)), [true, false]);
+}

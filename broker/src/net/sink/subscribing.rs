@@ -156,6 +156,7 @@ impl ConnectionSink {
             capacity,
             priority: subscribe.priority,
             is_exclusive: subscribe.is_exclusive,
+            is_monitor: !is_of_topic && subscriber.filter.is_pattern(),
         };
         let subscriber = Arc::new(subscriber);
         if let Some(connection) = &self.connection {

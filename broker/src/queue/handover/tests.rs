@@ -49,7 +49,7 @@ fn entry() -> Candidate {
 /// Offers message 1, which custody sends; gives what it was told.
 fn offer(queue: &mut Queue, millis: u64) -> Option<Offer> {
     let mut told = None;
-    let outlook = |_: &MessageView<'_>| Outlook {
+    let outlook = |_: &MessageView<'_>, _| Outlook {
         candidates: vec![entry()],
         learned: Some(Learned {
             bid: OTHER,
@@ -73,7 +73,7 @@ fn look(
 ) -> Vec<u64> {
     let mut offered = Vec::new();
     for seq in queue.turn(look) {
-        let outlook = |_: &MessageView<'_>| Outlook {
+        let outlook = |_: &MessageView<'_>, _| Outlook {
             candidates: vec![entry()],
             learned: None,
             is_uniform,
@@ -103,6 +103,7 @@ fn consumer() -> ConsumerOptions {
         capacity: 1,
         priority: 0,
         is_exclusive: false,
+        is_monitor: false,
     }
 }
 

@@ -214,6 +214,7 @@ impl World {
             capacity: asks.prefetch,
             priority: 0,
             is_exclusive: false,
+            is_monitor: destination::is_pattern(&asks.filter),
         };
         self.apply(at, name, |queue, effects| {
             queue.subscribe(id, options, effects);

@@ -290,10 +290,10 @@ impl World {
             let seqs = own.queue.turn(this);
             look = (seqs.len() >= TURN).then_some(Look::New);
             for seq in seqs {
-                let outlook = |view: &MessageView<'_>| {
+                let outlook = |view: &MessageView<'_>, spares_monitors| {
                     let learned = learned(broker, replies, name, now)
                         .filter(|_| sabotage != Some(Sabotage::Learned));
-                    outlook(broker, view, learned)
+                    outlook(broker, view, spares_monitors, learned)
                 };
                 let mut tried = Vec::new();
                 let offer = |offer: &Offer, candidates: &[Candidate]| {
@@ -447,11 +447,17 @@ pub fn number_of(message: &Message) -> Option<u64> {
     message.view()?.id.parse().ok()
 }
 
-fn outlook(broker: &Broker, view: &MessageView<'_>, learned: Option<Learned>) -> Outlook {
+fn outlook(
+    broker: &Broker,
+    view: &MessageView<'_>,
+    spares_monitors: bool,
+    learned: Option<Learned>,
+) -> Outlook {
     let mut candidates = Vec::new();
-    let is_uniform = broker
-        .interest
-        .queue_candidates(view, &broker.routes, &mut candidates);
+    let is_uniform =
+        broker
+            .interest
+            .queue_candidates(view, &broker.routes, spares_monitors, &mut candidates);
     for candidate in &mut candidates {
         candidate.is_ring_open = is_ring_open(broker, candidate.bid);
     }
