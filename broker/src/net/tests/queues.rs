@@ -69,7 +69,7 @@ fn a_monitor_takes_no_reply_away_from_a_requester_and_everything_else() {
     let mut monitor = Peer::connect(&broker, "alice", "m");
     monitor.subscribe("destination:/queue/>");
     let mut bob = Peer::connect(&broker, "bob", "p");
-    let mut asks = |name: &str| {
+    let asks = |name: &str| {
         let mut peer = Peer::connect(&broker, "alice", name);
         let window = "ack:client-individual\nactivemq.prefetchSize:1";
         peer.subscribe(&format!("destination:/queue/{name}\n{window}"));
