@@ -292,6 +292,22 @@ fn ask_for_one_each(requester: &mut Client, worker: &mut Client, requests: usize
     Ok(())
 }
 
+/// Where no request taught the way, the entry of the subscription keeps monitors away.
+fn await_without_asking(network: &Network, worker: &mut Client) -> Result<()> {
+    const REPLIES: &str = "/queue/mcollective.reply.ie.untaught";
+    let mut requester = network.connect("ie", MCOLLECTIVE)?;
+    requester.subscribe("untaught", REPLIES, &[])?;
+    let remote = [("source", "remote")];
+    network.metric_reaches("us", "causeway_mesh_interest_entries", &remote, 2.0)?;
+    for number in 0..50 {
+        worker.send(REPLIES, &[], &number.to_string())?;
+    }
+    let got = collect(&mut requester, 50, QUIET, wait::PATIENCE)?;
+    let expected = (0..50).map(|number| number.to_string()).collect();
+    got.exactly_once("the requester", &expected)?;
+    requester.disconnect()
+}
+
 #[test]
 fn monitors_get_no_reply_before_its_requester_is_gone() -> Result<()> {
     let network = Network::up(Document::new(Shape::Chain, &["ie", "us"]))?;
@@ -304,6 +320,7 @@ fn monitors_get_no_reply_before_its_requester_is_gone() -> Result<()> {
         &[("source", "remote")],
         2.0,
     )?;
+    await_without_asking(&network, &mut worker)?;
     let mut requester = network.connect("ie", MCOLLECTIVE)?;
     ask_for_one_each(&mut requester, &mut worker, 200)?;
     // Of three answers the requester takes one at a time, and leaves with the first.
