@@ -14,6 +14,7 @@ const PURE: [&str; 26] = [
     "queue/state.rs",
     "queue/dispatch.rs",
     "queue/groups.rs",
+    "queue/monitors.rs",
     "queue/remote.rs",
     "queue/types.rs",
     "config/file.rs",

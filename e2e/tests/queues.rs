@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use causeway_e2e::client::Client;
 use causeway_e2e::deliveries::{Deliveries, collect};
-use causeway_e2e::document::{Document, MCOLLECTIVE, Shape};
+use causeway_e2e::document::{ADMIN, Document, MCOLLECTIVE, Shape};
 use causeway_e2e::frame::Frame;
 use causeway_e2e::network::Network;
 use causeway_e2e::wait;
@@ -253,5 +253,98 @@ fn two_thousand_requests_get_their_replies_on_fresh_queues() -> Result<()> {
     })?;
     println!("{} replies in {:?}", CLIENTS * PER_CLIENT, start.elapsed());
     nothing_waits(&network)?;
+    network.stop()
+}
+
+const ASK: &str = "/topic/mcollective.ask";
+
+/// Answers one request as often as it says.
+fn answer(worker: &mut Client) -> Result<()> {
+    let request = worker.message()?;
+    let reply_to = request.header("reply-to").context("no reply-to")?;
+    for number in 0..request.text().parse()? {
+        worker.send(reply_to, &[], &format!("{reply_to} {number}"))?;
+    }
+    Ok(())
+}
+
+fn monitor(network: &Network, site: &str) -> Result<Client> {
+    let mut client = network.connect(site, ADMIN)?;
+    client.subscribe("all", "/queue/>", &[])?;
+    Ok(client)
+}
+
+/// One answer for each of many fresh queues; the subscription is there no longer than it must.
+fn ask_for_one_each(requester: &mut Client, worker: &mut Client, requests: usize) -> Result<()> {
+    for request in 0..requests {
+        let reply_to = format!("/queue/mcollective.reply.ie.{request}");
+        let id = format!("reply-{request}");
+        let subscribe = [("id", id.as_str()), ("destination", reply_to.as_str())];
+        requester.write(&Frame::new("SUBSCRIBE", &subscribe))?;
+        requester.send(ASK, &[("reply-to", &reply_to)], "1")?;
+        answer(worker)?;
+        let reply = requester
+            .message()
+            .with_context(|| format!("reply to request {request}"))?;
+        ensure!(reply.text() == format!("{reply_to} 0"), "{}", reply.text());
+        requester.write(&Frame::new("UNSUBSCRIBE", &[("id", id.as_str())]))?;
+    }
+    Ok(())
+}
+
+/// Where no request taught the way, the entry of the subscription keeps monitors away.
+fn await_without_asking(network: &Network, worker: &mut Client) -> Result<()> {
+    const REPLIES: &str = "/queue/mcollective.reply.ie.untaught";
+    let mut requester = network.connect("ie", MCOLLECTIVE)?;
+    requester.subscribe("untaught", REPLIES, &[])?;
+    let remote = [("source", "remote")];
+    network.metric_reaches("us", "causeway_mesh_interest_entries", &remote, 2.0)?;
+    for number in 0..50 {
+        worker.send(REPLIES, &[], &number.to_string())?;
+    }
+    let got = collect(&mut requester, 50, QUIET, wait::PATIENCE)?;
+    let expected = (0..50).map(|number| number.to_string()).collect();
+    got.exactly_once("the requester", &expected)?;
+    requester.disconnect()
+}
+
+#[test]
+fn monitors_get_no_reply_before_its_requester_is_gone() -> Result<()> {
+    let network = Network::up(Document::new(Shape::Chain, &["ie", "us"]))?;
+    let mut monitors = [monitor(&network, "ie")?, monitor(&network, "us")?];
+    let mut worker = network.connect("us", MCOLLECTIVE)?;
+    worker.subscribe("ask", ASK, &[])?;
+    network.metric_reaches(
+        "ie",
+        "causeway_mesh_interest_entries",
+        &[("source", "remote")],
+        2.0,
+    )?;
+    await_without_asking(&network, &mut worker)?;
+    let mut requester = network.connect("ie", MCOLLECTIVE)?;
+    ask_for_one_each(&mut requester, &mut worker, 200)?;
+    // Of three answers the requester takes one at a time, and leaves with the first.
+    let last = "/queue/mcollective.reply.ie.last";
+    let window = [("ack", "client-individual"), ("activemq.prefetchSize", "1")];
+    requester.subscribe("last", last, &window)?;
+    requester.send(ASK, &[("reply-to", last)], "3")?;
+    answer(&mut worker)?;
+    ensure!(requester.message()?.text() == format!("{last} 0"));
+    for monitor in &mut monitors {
+        let taken = monitor.receive(3 * QUIET)?;
+        ensure!(taken.is_none(), "a monitor took {taken:?}");
+    }
+    requester.disconnect()?;
+    let gone = Instant::now();
+    for number in 0..3 {
+        let left = monitors[0].message()?;
+        ensure!(left.text() == format!("{last} {number}"), "{}", left.text());
+    }
+    let held = gone.elapsed();
+    println!("what was left went to the monitor after {held:?}");
+    // The broker saw the requester leave a little before its client knew.
+    ensure!(held > Duration::from_millis(1900), "after {held:?} already");
+    let twice = monitors[1].receive(QUIET)?;
+    ensure!(twice.is_none(), "the other monitor took {twice:?}");
     network.stop()
 }

@@ -1,5 +1,8 @@
 //! Interest on both sides: what consumers here amount to, and who elsewhere wants what.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use super::state::{
 };
 use crate::broker::ledger::{Account, Ledger};
 use crate::clock;
+use crate::mesh::ids::Now;
 use crate::model::{Destination, Message};
 use crate::net::outbound::{AutoAck, Outbound};
 use crate::net::subscriber::Subscriber;
@@ -274,6 +275,7 @@ impl QueueCell {
             }
         }
         queue.unsubscribe(ConsumerId(key), effects);
+        queue.note_departure(Now(now_ns));
         self.perform(&mut inner, work);
     }
 

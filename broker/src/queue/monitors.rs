@@ -110,6 +110,15 @@ impl Queue {
         }
     }
 
+    /// A consumer left at that moment. Without this it was there until somebody looks again.
+    pub fn note_departure(&mut self, now: Now) {
+        let is_known = self.literal_consumers() > 0 || self.monitors.facts.is_wanted_elsewhere;
+        if self.monitors.was_known && !is_known {
+            self.monitors.last_known = Some(now);
+            self.monitors.was_known = false;
+        }
+    }
+
     /// Says what is known of the queue's name now. Monitors are served again when nothing keeps them
     /// away any more. Rule: R12 d.
     pub fn judge_monitors(&mut self, facts: ReplyFacts, now: Now, effects: &mut Vec<Effect>) {

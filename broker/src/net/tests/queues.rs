@@ -62,3 +62,54 @@ fn a_consumer_of_higher_priority_is_served_first() {
     assert_eq!(high.bodies(), ["a"]);
     assert_eq!(low.bodies(), ["b"], "what it has no room for");
 }
+
+#[test]
+fn a_monitor_takes_no_reply_away_from_a_requester_and_everything_else() {
+    let broker = broker_with("");
+    let mut monitor = Peer::connect(&broker, "alice", "m");
+    monitor.subscribe("destination:/queue/>");
+    let mut bob = Peer::connect(&broker, "bob", "p");
+    let asks = |name: &str| {
+        let mut peer = Peer::connect(&broker, "alice", name);
+        let window = "ack:client-individual\nactivemq.prefetchSize:1";
+        peer.subscribe(&format!("destination:/queue/{name}\n{window}"));
+        peer
+    };
+    let (mut requester, mut plain) = (asks("a.reply.b"), asks("work"));
+    for body in ["1", "2"] {
+        bob.send("/queue/a.reply.b", body);
+    }
+    assert_eq!(requester.bodies(), ["1"]);
+    assert_eq!(monitor.heard(), "", "2 waits for the requester");
+    for body in ["3", "4"] {
+        bob.send("/queue/work", body);
+    }
+    assert_eq!((plain.bodies().len(), monitor.bodies().len()), (1, 1));
+    // The requester is gone for less than two seconds.
+    requester.leave();
+    broker.sweep();
+    assert_eq!(monitor.heard(), "");
+    bob.send("/queue/other.reply.b", "5");
+    assert_eq!(monitor.bodies(), ["5"], "nobody asked for it");
+}
+
+#[test]
+fn names_of_replies_are_those_that_the_configuration_says() {
+    let broker = broker_with("mesh: {reply_patterns: [\"answers.>\"]}\n");
+    let mut monitor = Peer::connect(&broker, "alice", "m");
+    monitor.subscribe("destination:/queue/>");
+    let mut requester = Peer::connect(&broker, "alice", "r");
+    for (id, name) in [(1, "a.reply.b"), (2, "answers.a")] {
+        let window = "ack:client-individual\nactivemq.prefetchSize:1";
+        requester.say(&format!(
+            "SUBSCRIBE\nid:{id}\ndestination:/queue/{name}\n{window}\n\n\0"
+        ));
+    }
+    let mut bob = Peer::connect(&broker, "bob", "p");
+    for body in ["1", "2"] {
+        bob.send("/queue/a.reply.b", body);
+        bob.send("/queue/answers.a", body);
+    }
+    assert_eq!(requester.bodies().len(), 2);
+    assert_eq!(monitor.bodies().len(), 1);
+}

@@ -151,6 +151,24 @@ fn two_seconds_after_the_requester_left_the_monitor_gets_what_is_there() {
 }
 
 #[test]
+fn the_two_seconds_begin_when_the_requester_leaves_if_that_is_told() {
+    let mut bench = Bench::new(REPLIES);
+    bench.comes(REQUESTER, options(false));
+    bench.goes(REQUESTER);
+    bench.queue.note_departure(at(1100));
+    // Another one leaves later, but it does not count.
+    bench.comes(ConsumerId(3), options(true));
+    bench.goes(ConsumerId(3));
+    bench.queue.note_departure(at(2000));
+    bench.send();
+    bench.judge(REPLIES, 2000);
+    bench.judge(REPLIES, 3099);
+    assert!(bench.served().is_empty());
+    bench.judge(REPLIES, 3100);
+    assert_eq!(bench.served(), [MONITOR]);
+}
+
+#[test]
 fn a_requester_that_left_between_two_looks_was_seen() {
     let mut bench = Bench::new(REPLIES);
     bench.comes(REQUESTER, options(false));
