@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Modules that only decide: files, or folders with all that is in them.
-const PURE: [&str; 26] = [
+const PURE: [&str; 27] = [
     "model",
     "selector",
     "routing",
