@@ -215,6 +215,9 @@ async fn read(
         }
         // Waiting for a queue or a login was our doing: the client's bytes may wait in the kernel.
         heard = Instant::now();
+        // A client that sends without pause finds its socket ready each time and would hold its worker:
+        // as many of them as there are workers would stop links and the admin page.
+        tokio::task::yield_now().await;
     }
 }
 
