@@ -300,6 +300,14 @@ impl App {
             tokio::time::sleep(Duration::from_secs_f64(pause)).await;
         }
         self.node.leave(limits.drain.duration() / 4).await;
+        let queues = self.broker.queues.all();
+        let lost: usize = queues.iter().map(|cell| cell.numbers().depth).sum();
+        if lost > 0 {
+            tracing::warn!(
+                messages = lost,
+                "queue messages are lost: no other site has a consumer for them, or they could not be handed over in time"
+            );
+        }
         self.cancel.cancel();
         tracing::info!("broker stopped");
     }
