@@ -1,5 +1,6 @@
 //! Sockets of clients: accept, read, write. What the bytes mean is decided elsewhere.
 
+mod client;
 pub mod connection;
 pub mod listener;
 mod login;
@@ -10,3 +11,4 @@ pub mod subscriber;
 mod tests;
 pub mod tls;
 pub mod unacked;
+mod waiting;
