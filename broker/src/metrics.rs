@@ -287,7 +287,7 @@ impl Metrics {
             ),
             dead_letters: b.counters(
                 "causeway_dead_letters_total",
-                "Messages that left their queue for the dead letters.",
+                "Messages kept as dead letters; those that are not kept are counted as dropped.",
                 &["reason"],
             ),
             config_info: b.gauges("causeway_config_info", "Configuration in force.", &["hash"]),
