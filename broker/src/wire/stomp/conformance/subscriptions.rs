@@ -37,6 +37,10 @@ fn the_options_are_read() {
             "prefetch: Some(1)",
         ),
         (
+            "destination:/queue/a\nactivemq.prefetchSize:32767\n",
+            "prefetch: Some(32767)",
+        ),
+        (
             "destination:/queue/a\nactivemq.priority:-128\n",
             "priority: -128",
         ),
