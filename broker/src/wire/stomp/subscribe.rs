@@ -96,9 +96,14 @@ impl Session {
         let options = self.options(frame)?;
         let selector = self.header(frame, "selector")?;
         let mode = match self.header(frame, "ack")?.as_deref() {
+            None | Some("auto") => AckMode::Auto,
             Some("client") => AckMode::Client,
             Some("client-individual") => AckMode::Individual,
-            _ => AckMode::Auto,
+            // Who misspells a mode wants to acknowledge, and would lose messages by `auto`.
+            Some(other) => {
+                let allowed = "auto, client or client-individual";
+                return Err(Refusal::bad_header("ack", other, allowed).into());
+            }
         };
         let is_browser = self.version != Version::V10 && self.flag(frame, "browser")?;
         let parts = self.parts(destination, sink)?;

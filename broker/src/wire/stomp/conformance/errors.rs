@@ -66,6 +66,18 @@ fn refused_requests_leave_the_connection_open() {
                 .into(),
         ),
         (
+            "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:banana\n",
+            "The ack header has an unusable value [banana]: it must be auto, client or \
+             client-individual"
+                .into(),
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:Client\n",
+            "The ack header has an unusable value [Client]: it must be auto, client or \
+             client-individual"
+                .into(),
+        ),
+        (
             "SUBSCRIBE\nid:1\ndestination:/queue/a\nactivemq.prefetchSize:32768\n",
             "The activemq.prefetchSize header has an unusable value [32768]: it must be 0 to 32767"
                 .into(),

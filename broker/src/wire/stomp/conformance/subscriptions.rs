@@ -20,7 +20,7 @@ fn the_options_are_read() {
             "destination:/queue/a\nack:client-individual\n",
             "mode: Individual",
         ),
-        ("destination:/queue/a\nack:whatever\n", "mode: Auto"),
+        ("destination:/queue/a\nack:auto\n", "mode: Auto"),
         (
             "destination:/queue/a\nselector:x = 'a\\cb'\n",
             "selector: Some(\"x = 'a:b'\")",
