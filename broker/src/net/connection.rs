@@ -24,7 +24,7 @@ use crate::queue::{Forwarded, Work};
 use crate::security::authn::Authenticator;
 use crate::security::certificate::Names;
 use crate::wire::stomp::session::{Settings, Time};
-use crate::wire::stomp::{Decoded, Decoder, Session, Sink, frame};
+use crate::wire::stomp::{Decoded, Decoder, FrameError, Session, Sink, frame};
 
 /// Bytes a client may send before it is in.
 const PRE_AUTH_FRAME: usize = 16 << 10;
@@ -72,6 +72,8 @@ pub(super) struct Client {
     pub(super) certificate: Option<Names>,
     /// Open transactions, and a frame that has not arrived whole.
     account: Account,
+    /// What it broke.
+    broken: Option<FrameError>,
 }
 
 /// Who is at the other end, before any login.
@@ -158,6 +160,9 @@ pub async fn serve(
         &mut guard,
     )
     .await;
+    if let Some(error) = client.broken {
+        super::foreign::report(&broker, error, &address);
+    }
     drain(&outbound, client.session.is_closed()).await;
     client.session.abort_all(&mut client.sink);
     client.sink.leave();
@@ -328,6 +333,7 @@ impl Client {
         let prefix = format!("ID:{site}-{:x}-{}:", broker.epoch, outbound.connection);
         Self {
             account: Account::new(broker.ledger.clone()),
+            broken: None,
             session: Session::new(settings(&limits), &prefix),
             decoder: Decoder::new(frame_limits(&limits, false)),
             partial: Vec::new(),
@@ -394,7 +400,8 @@ impl Client {
         }
     }
 
-    fn fail(&mut self, error: crate::wire::stomp::FrameError) {
+    fn fail(&mut self, error: FrameError) {
+        self.broken = Some(error);
         self.sink
             .broker
             .metrics

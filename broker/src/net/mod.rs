@@ -1,6 +1,7 @@
 //! Sockets of clients: accept, read, write. What the bytes mean is decided elsewhere.
 
 pub mod connection;
+mod foreign;
 pub mod listener;
 mod login;
 pub mod outbound;

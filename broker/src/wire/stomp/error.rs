@@ -13,6 +13,12 @@ pub enum FrameError {
     /// No such command.
     #[error("unknown command")]
     UnknownCommand,
+    /// An HTTP request.
+    #[error("this looks like HTTP; this port speaks STOMP")]
+    LooksLikeHttp,
+    /// A TLS handshake on a connection without TLS.
+    #[error("this looks like TLS; this port speaks STOMP in clear, stomps has a port of its own")]
+    LooksLikeTls,
     /// A header line is too long.
     #[error("a header line is longer than {limit} bytes")]
     LineTooLong {
@@ -84,6 +90,8 @@ impl FrameError {
         match self {
             Self::CommandTooLong { .. } => "command_too_long",
             Self::UnknownCommand => "unknown_command",
+            Self::LooksLikeHttp => "http",
+            Self::LooksLikeTls => "tls_on_plain_port",
             Self::LineTooLong { .. } => "line_too_long",
             Self::HeadersTooLong { .. } => "headers_too_long",
             Self::TooManyHeaders { .. } => "too_many_headers",
