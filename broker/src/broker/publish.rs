@@ -289,7 +289,6 @@ impl Broker {
         if route.plain.is_empty() && route.selected.is_empty() {
             return;
         }
-        let mut delivered = 0;
         TAILS.with_borrow_mut(|tails| {
             tails.start(view);
             route.for_each(view, |subscriber| {
@@ -300,19 +299,11 @@ impl Broker {
                 if let Some(backlog) = &subscriber.backlog {
                     self.feed_backlog(backlog, subscriber, view, &mut kept, work);
                 } else {
-                    deliver_topic(
-                        subscriber,
-                        view,
-                        tails,
-                        &self.presentation,
-                        work,
-                        &mut delivered,
-                    );
+                    deliver_topic(subscriber, view, tails, &self.presentation, work);
                 }
             });
             tails.shrink();
         });
-        self.metrics.messages_out.inc_by(delivered);
     }
 
     /// Hands a topic message to a subscription with a window.
@@ -435,7 +426,6 @@ fn deliver_topic(
     tails: &mut Tails,
     reader: &Presentation,
     work: &mut Work,
-    delivered: &mut u64,
 ) {
     let outcome = if subscriber.takes_shared_tail(view) {
         subscriber.deliver_tail(tails.tail(view, subscriber.escaping, reader))
@@ -443,7 +433,6 @@ fn deliver_topic(
         subscriber.deliver_topic(view)
     };
     if outcome != Append::Closed {
-        *delivered += 1;
         work.touch(&subscriber.outbound);
     }
 }
