@@ -1,8 +1,5 @@
-//! What is kept for clients, counted: queues, backlogs, bytes on their way out, open transactions.
-//! One account for the whole broker, so that many small piles do not become one that kills it.
-//!
-//! Of `memory.limit` a quarter belongs to the control of the mesh, and an eighth, or what they
-//! really hold when that is more, to links. The rest is for clients.
+//! An account of bytes that are kept: what many hold together has one limit, so that many small
+//! piles do not become one that kills the broker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,12 +21,9 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Sets what there is: of `memory` bytes in all, `links` are held by links now.
-    pub fn share(&self, memory: u64, links: usize) {
-        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-        let for_links = links.max(memory / 8);
-        let rest = (memory - memory / 4).saturating_sub(for_links);
-        self.limit.store(rest, Ordering::Relaxed);
+    /// Sets how many bytes may be kept.
+    pub fn set_limit(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Relaxed);
     }
 
     fn change(&self, old: usize, new: usize) {
@@ -56,6 +50,12 @@ impl Ledger {
     #[must_use]
     pub fn is_full_for(&self, size: usize) -> bool {
         self.used().saturating_add(size) > self.limit()
+    }
+
+    /// An eighth more than the limit is used: what is let in beyond the limit ends here.
+    #[must_use]
+    pub fn is_overdrawn(&self) -> bool {
+        self.used() > self.limit().saturating_add(self.limit() / 8)
     }
 
     /// Three quarters are used: producers are slowed down.
@@ -115,20 +115,9 @@ mod tests {
     const MIB: usize = 1 << 20;
 
     #[test]
-    fn links_keep_an_eighth_and_take_more_from_clients_when_they_hold_more() {
-        let ledger = Ledger::default();
-        ledger.share(64 << 20, 0);
-        assert_eq!(ledger.limit(), 40 * MIB);
-        ledger.share(64 << 20, 28 * MIB);
-        assert_eq!(ledger.limit(), 20 * MIB);
-        ledger.share(64 << 20, 100 * MIB);
-        assert_eq!(ledger.limit(), 0);
-    }
-
-    #[test]
     fn the_account_is_full_exactly_beyond_its_limit_and_tight_at_three_quarters() {
         let ledger = Arc::new(Ledger::default());
-        ledger.share(64 << 20, 0);
+        ledger.set_limit(40 * MIB);
         let mut one = Account::new(ledger.clone());
         let mut other = Account::new(ledger.clone());
         one.set(20 * MIB);
@@ -138,6 +127,11 @@ mod tests {
         assert!(ledger.is_tight());
         assert!(!ledger.is_full_for(10 * MIB));
         assert!(ledger.is_full_for(10 * MIB + 1));
+        other.set(25 * MIB);
+        assert!(!ledger.is_overdrawn());
+        other.set(25 * MIB + 1);
+        assert!(ledger.is_overdrawn());
+        other.set(10 * MIB);
         drop(one);
         assert_eq!(ledger.used(), 10 * MIB);
     }

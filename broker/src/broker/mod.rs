@@ -6,6 +6,7 @@ pub mod connections;
 pub mod durables;
 pub mod ledger;
 pub mod matching;
+pub mod memory;
 mod monitors;
 pub mod policies;
 pub mod publish;
@@ -24,7 +25,7 @@ use arc_swap::ArcSwap;
 use self::changes::Changes;
 use self::connections::Connections;
 use self::durables::Durables;
-use self::ledger::Ledger;
+use self::memory::Memory;
 use self::policies::Policies;
 use self::queues::QueueDirectory;
 use self::remote::Remote;
@@ -51,8 +52,8 @@ pub struct Broker {
     topics: RwLock<TopicTable<Subscriber>>,
     /// Rises with whatever may change a route.
     generation: AtomicU64,
-    /// What is kept for clients.
-    pub ledger: Arc<Ledger>,
+    /// The accounts of what is kept.
+    pub memory: Memory,
     /// The queues.
     pub queues: QueueDirectory,
     /// The durable subscriptions.
@@ -84,8 +85,7 @@ impl Broker {
     #[must_use]
     pub fn new(config: Arc<Config>, epoch: u64, bid: [u8; 16]) -> Self {
         let metrics = Arc::new(Metrics::new());
-        let ledger = Arc::new(Ledger::default());
-        ledger.share(config.limits.memory, 0);
+        let memory = Memory::new(&config.limits);
         metrics.show_config(&config.hash);
         metrics.config_reload_successful.set(1);
         Self {
@@ -99,9 +99,9 @@ impl Broker {
             config: ArcSwap::new(config),
             topics: RwLock::default(),
             generation: AtomicU64::new(1),
-            queues: QueueDirectory::new(ledger.clone()),
-            durables: Durables::new(ledger.clone()),
-            ledger,
+            queues: QueueDirectory::new(memory.clients.clone()),
+            durables: Durables::new(memory.clients.clone()),
+            memory,
             temporaries: Temporaries::default(),
             connections: Arc::default(),
             metrics,

@@ -149,7 +149,7 @@ impl Broker {
                 "delivery": denied("delivery"),
             },
             "store": {"state": "memory"},
-            "memory": {"kept": self.ledger.used(), "keptLimit": self.ledger.limit()},
+            "memory": {"kept": self.memory.clients.used(), "keptLimit": self.memory.clients.limit()},
         })
     }
 

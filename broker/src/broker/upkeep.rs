@@ -66,10 +66,14 @@ impl Broker {
     /// What links do not hold is for clients.
     fn share_memory(&self) {
         let links = self.remote().map_or(0, |remote| remote.held_bytes());
-        self.ledger.share(self.config.load().limits.memory, links);
+        self.memory.share(&self.config.load().limits, links);
         let gauge = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.metrics.kept_bytes.set(gauge(self.ledger.used()));
-        self.metrics.kept_limit.set(gauge(self.ledger.limit()));
+        self.metrics
+            .kept_bytes
+            .set(gauge(self.memory.clients.used()));
+        self.metrics
+            .kept_limit
+            .set(gauge(self.memory.clients.limit()));
     }
 
     /// Puts a new configuration in force: rights, policies, then sessions whose user lost something.

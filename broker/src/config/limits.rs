@@ -19,10 +19,16 @@ pub struct Limits {
     pub pre_auth_deadline: Span,
     /// Connections before login.
     pub pre_auth_connections: u32,
+    /// Bytes of frames that have not arrived whole, before the login.
+    pub pre_auth_memory: usize,
+    /// Bytes of frames that have not arrived whole, after it.
+    pub arriving_memory: usize,
     /// Bytes of a frame.
     pub frame: usize,
     /// Subscriptions of one connection.
     pub subscriptions: usize,
+    /// Bytes of all subscriptions and their selectors.
+    pub subscription_memory: usize,
     /// Bytes of a destination.
     pub destination_length: usize,
     /// Bytes of an id.
@@ -170,8 +176,11 @@ impl Limits {
             connections_per_user: limits.connections_per_user.unwrap_or(0),
             pre_auth_deadline: limits.pre_auth_deadline.unwrap_or(Span::seconds(5)),
             pre_auth_connections: limits.pre_auth_connections.unwrap_or(4096),
+            pre_auth_memory: size(limits.pre_auth_memory, (memory / 16).min(16 << 20)),
+            arriving_memory: size(limits.arriving_memory, memory / 16),
             frame: size(limits.frame, 10 << 20),
             subscriptions: count(limits.subscriptions, 4096),
+            subscription_memory: size(limits.subscription_memory, memory / 8),
             destination_length: count(limits.destination_length, 1024),
             id_length: count(limits.id_length, 1024),
             destinations: count(limits.destinations, 100_000),

@@ -5,7 +5,7 @@ mod check;
 pub mod diff;
 pub mod file;
 pub mod hash;
-mod limits;
+pub mod limits;
 mod parse;
 mod problem;
 pub mod reload;

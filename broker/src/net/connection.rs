@@ -12,34 +12,21 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::login::verify;
+use super::client::Client;
 use super::outbound::{Flush, Outbound};
-use super::sink::ConnectionSink;
+use super::waiting::{self, RETRY};
 use crate::broker::Broker;
 use crate::broker::connections::OpenGuard;
-use crate::broker::ledger::Account;
 use crate::clock;
-use crate::config::valid::Limits;
-use crate::queue::{Forwarded, Work};
+use crate::queue::Work;
 use crate::security::authn::Authenticator;
 use crate::security::certificate::Names;
-use crate::wire::stomp::session::{Settings, Time};
-use crate::wire::stomp::{Decoded, Decoder, FrameError, Session, Sink, frame};
+use crate::wire::stomp::FrameError;
 
-/// Bytes a client may send before it is in.
-const PRE_AUTH_FRAME: usize = 16 << 10;
 /// How long the last words may take to be written.
 const LINGER: Duration = Duration::from_secs(2);
-/// How often a full queue is tried again.
-pub(super) const RETRY: Duration = Duration::from_millis(5);
-/// What a producer waits after each batch while its queue, or the broker, is three quarters full.
-const STALL: Duration = Duration::from_millis(5);
-/// How long a producer that has unacknowledged messages itself waits for a full queue: its
-/// acknowledgements stand behind the message it waits with.
-const OWN_DEADLOCK: Duration = Duration::from_secs(1);
-
-/// How long a full ring holds producers of what it may drop.
-const FULL_HOLD: Duration = Duration::from_secs(1);
+/// Subscriptions of a client that left which are ended before others have their turn.
+const LEAVE_AT_ONCE: usize = 64;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 10]);
@@ -63,19 +50,6 @@ pub enum Writer {
     Tls(WriteHalf<TlsStream<TcpStream>>),
 }
 
-pub(super) struct Client {
-    pub(super) session: Session,
-    pub(super) decoder: Decoder,
-    pub(super) partial: Vec<u8>,
-    pub(super) sink: ConnectionSink,
-    pub(super) limits: Limits,
-    pub(super) certificate: Option<Names>,
-    /// Open transactions, and a frame that has not arrived whole.
-    account: Account,
-    /// What it broke.
-    broken: Option<FrameError>,
-}
-
 /// Who is at the other end, before any login.
 #[derive(Debug)]
 pub struct Peer {
@@ -96,32 +70,6 @@ pub struct Shared {
     pub cancel: CancellationToken,
 }
 
-pub(super) fn frame_limits(limits: &Limits, is_open: bool) -> frame::Limits {
-    frame::Limits {
-        line: limits.max_line,
-        header_block: limits.max_header_block,
-        headers: limits.max_headers,
-        frame: if is_open {
-            limits.frame
-        } else {
-            PRE_AUTH_FRAME.min(limits.frame)
-        },
-    }
-}
-
-fn settings(limits: &Limits) -> Settings {
-    Settings {
-        server: concat!("causeway/", env!("CARGO_PKG_VERSION")).to_owned(),
-        heart_beat_ms: (limits.heart_beat.send.0, limits.heart_beat.want.0),
-        is_memory_only: true,
-        subscriptions: limits.subscriptions,
-        id_length: limits.id_length,
-        destination_length: limits.destination_length,
-        transaction_frames: limits.transaction_frames,
-        transaction_bytes: limits.transaction_bytes,
-    }
-}
-
 /// Serves one connection until it ends, however it ends.
 pub async fn serve(
     shared: Shared,
@@ -137,7 +85,11 @@ pub async fn serve(
     let broker = shared.broker.clone();
     let limits = broker.config().limits.clone();
     let id = broker.connections.next_id();
-    let outbound = Arc::new(Outbound::new(id, limits.outbound, broker.ledger.clone()));
+    let outbound = Arc::new(Outbound::new(
+        id,
+        limits.outbound,
+        broker.memory.clients.clone(),
+    ));
     if let Reader::Plain(stream) = &reader {
         outbound.attach_socket(stream.clone());
     }
@@ -165,7 +117,9 @@ pub async fn serve(
     }
     drain(&outbound, client.session.is_closed()).await;
     client.session.abort_all(&mut client.sink);
-    client.sink.leave();
+    while !client.sink.leave_some(LEAVE_AT_ONCE) {
+        tokio::task::yield_now().await;
+    }
     cancel.cancel();
     // The writer ends by the token; its panic would be reported by its task.
     let _ = writing.await;
@@ -194,19 +148,34 @@ async fn read(
 ) {
     let login_deadline = Instant::now() + client.limits.pre_auth_deadline.duration();
     let mut heard = Instant::now();
+    let mut turn = None;
     loop {
+        let waited = Instant::now();
+        if !waiting::wait_for_memory(client, &mut turn, login_deadline, cancel).await {
+            return;
+        }
+        heard += waited.elapsed();
         let expect_ms = client.session.heart_beat().expect_ms;
-        let deadline = match client.session.is_open() {
+        let silent_at = match client.session.is_open() {
             false => Some(login_deadline),
             true if expect_ms > 0 => Some(heard + Duration::from_millis(expect_ms * 2)),
             true => None,
         };
+        let turn_ends = turn.as_ref().map(|turn| turn.ends(heard));
+        let deadline = silent_at.into_iter().chain(turn_ends).min();
         let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => return,
             outcome = fill(reader, client) => outcome,
             () = sleep_until(deadline) => {
-                let reason = if client.session.is_open() { "silent" } else { "login_deadline" };
+                let reason = match client.session.is_open() {
+                    false => "login_deadline",
+                    true if deadline == turn_ends => {
+                        client.give_up(FrameError::TooSlow);
+                        return;
+                    }
+                    true => "silent",
+                };
                 shared.broker.metrics.connections_refused.with_label_values(&[reason]).inc();
                 return;
             }
@@ -215,7 +184,7 @@ async fn read(
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        if !follow_up(shared, client, address, cancel, guard).await {
+        if !waiting::follow_up(shared, client, address, cancel, guard).await {
             return;
         }
         // Waiting for a queue or a login was our doing: the client's bytes may wait in the kernel.
@@ -231,75 +200,6 @@ async fn sleep_until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// Finishes what a batch has left: a login, a full queue. False when the connection ends.
-async fn follow_up(
-    shared: &Shared,
-    client: &mut Client,
-    address: &str,
-    cancel: &CancellationToken,
-    guard: &mut OpenGuard,
-) -> bool {
-    loop {
-        if let Some(login) = client.sink.pending_login.take() {
-            verify(shared, client, login, address, cancel, guard).await;
-        } else if client.sink.work.forwarded != Forwarded::Nothing {
-            if !wait_for_links(client, cancel).await {
-                return false;
-            }
-        } else if !client.sink.held.is_empty() {
-            if !wait_for_room(client, cancel).await {
-                return false;
-            }
-        } else {
-            if std::mem::take(&mut client.sink.work.is_tight) {
-                tokio::time::sleep(STALL).await;
-            }
-            return !client.sink.is_closing;
-        }
-        // Frames that arrived behind the login or the full queue.
-        client.handle(&[]);
-    }
-}
-
-/// Holds a producer while the ring of a link is full: for good where its messages must not be
-/// dropped, for a second otherwise. Rule: R10. False when the connection ends.
-async fn wait_for_links(client: &mut Client, cancel: &CancellationToken) -> bool {
-    let since = Instant::now();
-    let forwarded = std::mem::take(&mut client.sink.work.forwarded);
-    while client.sink.broker.is_link_full()
-        && (forwarded == Forwarded::Reliable || since.elapsed() < FULL_HOLD)
-    {
-        if timeout(RETRY, cancel.cancelled()).await.is_ok() {
-            return false;
-        }
-    }
-    true
-}
-
-async fn wait_for_room(client: &mut Client, cancel: &CancellationToken) -> bool {
-    let since = Instant::now();
-    while !client.sink.retry_held() {
-        client.sink.broker.clone().settle(&mut client.sink.work);
-        let has_unacked = client
-            .sink
-            .outbound
-            .with_unacked(|unacked| !unacked.is_empty());
-        if has_unacked && since.elapsed() > OWN_DEADLOCK {
-            let full = client.sink.held.drain(..).count();
-            let mut frame = Vec::new();
-            let text = format!("the queue is full: {full} messages were refused");
-            let escaping = client.session.version().into();
-            crate::wire::stomp::encode::error(&text, None, None, escaping, &mut frame);
-            client.sink.reply(&frame);
-            break;
-        }
-        if timeout(RETRY, cancel.cancelled()).await.is_ok() {
-            return false;
-        }
-    }
-    true
 }
 
 async fn fill(reader: &mut Reader, client: &mut Client) -> io::Result<usize> {
@@ -323,92 +223,6 @@ async fn fill(reader: &mut Reader, client: &mut Client) -> io::Result<usize> {
             client.handle(&buffer[..count]);
             Ok(count)
         }
-    }
-}
-
-impl Client {
-    /// A client that has said nothing yet.
-    pub(super) fn new(broker: Arc<Broker>, outbound: Arc<Outbound>, limits: Limits) -> Self {
-        let site = broker.config().broker.site.clone();
-        let prefix = format!("ID:{site}-{:x}-{}:", broker.epoch, outbound.connection);
-        Self {
-            account: Account::new(broker.ledger.clone()),
-            broken: None,
-            session: Session::new(settings(&limits), &prefix),
-            decoder: Decoder::new(frame_limits(&limits, false)),
-            partial: Vec::new(),
-            sink: ConnectionSink::new(broker, outbound, prefix.into_boxed_str()),
-            limits,
-            certificate: None,
-        }
-    }
-
-    /// Handles bytes, and what was left over from earlier ones.
-    pub(super) fn handle(&mut self, bytes: &[u8]) {
-        self.sink.refresh_identity();
-        let is_full = self.account.ledger().is_full_for(0);
-        self.session.limit_transactions(match is_full {
-            true => self.session.transaction_bytes(),
-            false => self.limits.transaction_bytes,
-        });
-        if self.partial.is_empty() {
-            let consumed = self.decode(bytes);
-            self.partial.extend_from_slice(&bytes[consumed..]);
-        } else {
-            let mut buffer = std::mem::take(&mut self.partial);
-            buffer.extend_from_slice(bytes);
-            let consumed = self.decode(&buffer);
-            buffer.drain(..consumed);
-            if buffer.is_empty() && buffer.capacity() > 4096 {
-                // An idle connection owns no large buffer.
-                buffer = Vec::new();
-            }
-            self.partial = buffer;
-        }
-        self.account
-            .set(self.session.transaction_bytes() + self.partial.len());
-        self.sink.finish_batch();
-    }
-
-    fn decode(&mut self, bytes: &[u8]) -> usize {
-        let time = Time {
-            wall_ms: clock::wall_ms(),
-        };
-        let mut consumed = 0;
-        while consumed < bytes.len()
-            && self.sink.held.is_empty()
-            && self.sink.pending_login.is_none()
-            && !self.sink.is_closing
-        {
-            let rest = &bytes[consumed..];
-            match self.decoder.decode(rest) {
-                Ok(Decoded::Incomplete { skip }) => return consumed + skip,
-                Ok(Decoded::Frame { consumed: length }) => {
-                    let frame = self.decoder.frame(rest);
-                    if let Err(error) = self.session.on_frame(&frame, time, &mut self.sink) {
-                        self.fail(error);
-                    }
-                    consumed += length;
-                }
-                Err(error) => self.fail(error),
-            }
-        }
-        if self.sink.is_closing {
-            bytes.len()
-        } else {
-            consumed
-        }
-    }
-
-    fn fail(&mut self, error: FrameError) {
-        self.broken = Some(error);
-        self.sink
-            .broker
-            .metrics
-            .frame_errors
-            .with_label_values(&[error.label()])
-            .inc();
-        self.session.fail(error, &mut self.sink);
     }
 }
 

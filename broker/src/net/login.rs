@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Client, RETRY, Shared, frame_limits};
+use super::client::{Client, frame_limits};
+use super::connection::Shared;
+use super::waiting::RETRY;
 use crate::broker::Broker;
 use crate::broker::connections::{Connection, OpenGuard};
 use crate::broker::matching::MatchCache;

@@ -1,5 +1,6 @@
 //! Sockets of clients: accept, read, write. What the bytes mean is decided elsewhere.
 
+mod client;
 pub mod connection;
 mod foreign;
 pub mod listener;
@@ -11,3 +12,4 @@ pub mod subscriber;
 mod tests;
 pub mod tls;
 pub mod unacked;
+mod waiting;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::outbound::{Counters, Outbound};
+use super::outbound::{AutoAck, Counters, Outbound};
 use super::subscriber::{AckMode, Subscriber};
 use super::unacked::{Delivered, Named};
 use crate::broker::Broker;
@@ -54,6 +54,8 @@ pub struct ConnectionSink {
     pub is_closing: bool,
     replies: Vec<u8>,
     subscribers: HashMap<u32, Vec<Arc<Subscriber>>>,
+    /// What a client that is leaving was not given.
+    unwritten: Option<Vec<AutoAck>>,
     transactions: HashMap<String, Vec<HeldAnswer>>,
     own_names: Box<str>,
     /// Temporary destinations that it has made; they stay until it leaves.
@@ -82,6 +84,7 @@ impl ConnectionSink {
             is_closing: false,
             replies: Vec::new(),
             subscribers: HashMap::new(),
+            unwritten: None,
             transactions: HashMap::new(),
             own_names,
             temporaries: 0,
@@ -125,19 +128,42 @@ impl ConnectionSink {
         self.held.is_empty()
     }
 
-    /// The client is gone: everything it had goes back.
-    pub fn leave(&mut self) {
-        for held in self.transactions.drain().flat_map(|(_, held)| held) {
-            self.outbound
-                .with_unacked(|unacked| unacked.put_back(held.token, held.delivered));
-        }
-        let unwritten = self.outbound.close();
-        let subscribers = std::mem::take(&mut self.subscribers);
-        for subscriber in subscribers.into_values().flatten() {
+    /// The client is gone: everything it had goes back. Ends so many of its subscriptions; true when
+    /// nothing is left to do.
+    pub fn leave_some(&mut self, most: usize) -> bool {
+        let unwritten = match self.unwritten.take() {
+            Some(unwritten) => unwritten,
+            None => self.close_outbound(),
+        };
+        let numbers: Vec<u32> = self.subscribers.keys().copied().take(most).collect();
+        let ended = numbers
+            .iter()
+            .filter_map(|number| self.subscribers.remove(number));
+        for subscriber in ended.flatten().collect::<Vec<_>>() {
             self.count_lost(&subscriber, true);
             self.broker
                 .unsubscribe(&subscriber, &unwritten, &mut self.work);
         }
+        let is_done = self.subscribers.is_empty();
+        if is_done {
+            self.leave_broker();
+        } else {
+            self.unwritten = Some(unwritten);
+        }
+        let broker = self.broker.clone();
+        broker.settle(&mut self.work);
+        is_done
+    }
+
+    fn close_outbound(&mut self) -> Vec<AutoAck> {
+        for held in self.transactions.drain().flat_map(|(_, held)| held) {
+            self.outbound
+                .with_unacked(|unacked| unacked.put_back(held.token, held.delivered));
+        }
+        self.outbound.close()
+    }
+
+    fn leave_broker(&mut self) {
         let id = self.outbound.connection;
         for (kind, name) in self.broker.temporaries.remove_owner(id) {
             if kind == Kind::TempQueue
@@ -152,8 +178,6 @@ impl ConnectionSink {
         if self.connection.take().is_some() {
             self.broker.connections.remove(id);
         }
-        let broker = self.broker.clone();
-        broker.settle(&mut self.work);
     }
 
     /// Counts what waits for a topic subscription and ends with it. In mode `auto` what is in flight

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::outbound::{Append, Outbound};
 use super::unacked::Delivered;
 use crate::broker::durables::Durable;
+use crate::broker::ledger::Account;
 use crate::model::{Destination, Message, MessageView};
 use crate::queue::QueueCell;
 use crate::selector::Selector;
@@ -57,6 +58,8 @@ pub struct Subscriber {
     pub prefix: Box<[u8]>,
     /// How temporary destinations of its own connection are shown to it.
     pub presentation: Presentation,
+    /// What it takes.
+    pub account: Account,
     /// False while its user lacks the right to read (R21).
     pub is_allowed: AtomicBool,
 }

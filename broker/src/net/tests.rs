@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::connection::Client;
+use super::client::Client;
 use super::login::admit;
 use super::outbound::Outbound;
 use crate::broker::Broker;
@@ -85,7 +85,11 @@ impl Peer {
     fn try_connect(broker: &Arc<Broker>, user: &str, client_id: &str, version: &str) -> Self {
         let id = broker.connections.next_id();
         let limits = broker.config().limits.clone();
-        let outbound = Arc::new(Outbound::new(id, limits.outbound, broker.ledger.clone()));
+        let outbound = Arc::new(Outbound::new(
+            id,
+            limits.outbound,
+            broker.memory.clients.clone(),
+        ));
         let client = Client::new(broker.clone(), outbound, limits);
         let broker = broker.clone();
         let mut peer = Self { client, broker };
@@ -105,6 +109,20 @@ impl Peer {
             &cancel,
         );
         peer
+    }
+
+    /// Before its login.
+    fn stranger(broker: &Arc<Broker>) -> Self {
+        let id = broker.connections.next_id();
+        let limits = broker.config().limits.clone();
+        let outbound = Arc::new(Outbound::new(
+            id,
+            limits.outbound,
+            broker.memory.clients.clone(),
+        ));
+        let client = Client::new(broker.clone(), outbound, limits);
+        let broker = broker.clone();
+        Self { client, broker }
     }
 
     /// Frames as text; NUL is written by the test.
@@ -171,7 +189,7 @@ impl Peer {
     /// The socket is gone.
     fn leave(mut self) {
         self.client.session.abort_all(&mut self.client.sink);
-        self.client.sink.leave();
+        while !self.client.sink.leave_some(1) {}
     }
 }
 

@@ -49,6 +49,15 @@ impl Pattern {
         Self { first, others }
     }
 
+    /// About how many bytes it takes beside itself.
+    pub(super) fn size(&self) -> usize {
+        let segments = self
+            .others
+            .iter()
+            .map(|other| size_of_val(other) + other.size());
+        self.first.size() + segments.sum::<usize>()
+    }
+
     /// Whether the whole of `text` fits.
     pub(super) fn matches(&self, text: &str, budget: &mut Budget) -> Result<bool, OutOfSteps> {
         let Some(rest) = self.first.strip_start(text, budget)? else {
@@ -71,6 +80,13 @@ impl Pattern {
 }
 
 impl Segment {
+    fn size(&self) -> usize {
+        match self {
+            Self::Literal(text) => text.len(),
+            Self::Wild(characters) => size_of_val(&**characters),
+        }
+    }
+
     fn new(characters: Vec<Option<char>>) -> Self {
         match characters.iter().copied().collect() {
             Some(text) => Self::Literal(text),

@@ -14,6 +14,7 @@ mod like;
 mod number;
 mod parsed;
 mod parser;
+mod size;
 mod values;
 
 #[cfg(test)]

@@ -143,6 +143,21 @@ fn sizes(file: &BrokerFile) -> Vec<(&'static str, Option<Size>, Size)> {
         ("limits.frame", limits.frame, Size(1 << 10)),
         ("limits.outbound", limits.outbound, Size(4 << 10)),
         (
+            "limits.pre_auth_memory",
+            limits.pre_auth_memory,
+            Size(64 << 10),
+        ),
+        (
+            "limits.arriving_memory",
+            limits.arriving_memory,
+            Size(64 << 10),
+        ),
+        (
+            "limits.subscription_memory",
+            limits.subscription_memory,
+            Size(64 << 10),
+        ),
+        (
             "topic.durable_max_bytes",
             file.topic.durable_max_bytes,
             Size(4 << 10),
@@ -182,6 +197,8 @@ fn shares(file: &BrokerFile, limits: &Limits, problems: &mut Problems) {
         limits.databases,
         limits.windows,
         routes,
+        limits.arriving_memory,
+        limits.pre_auth_memory,
     ];
     // Control queues and reorder buffers have no keys: a sixteenth each.
     let fixed = limits.memory / 8;
@@ -195,7 +212,8 @@ fn shares(file: &BrokerFile, limits: &Limits, problems: &mut Problems) {
             "mesh"
         };
         let reason = format!(
-            "mesh.* may use {} bytes together, more than memory.limit, {}",
+            "mesh.*, limits.arriving_memory and limits.pre_auth_memory may use {} bytes together, more than \
+             memory.limit, {}",
             sum,
             Size(limits.memory)
         );

@@ -118,10 +118,16 @@ section! {
         pre_auth_deadline: Span,
         /// Connections before login.
         pre_auth_connections: u32,
+        /// Bytes of frames that have not arrived whole, of all connections before login.
+        pre_auth_memory: Size,
+        /// Bytes of frames that have not arrived whole, of all connections after login.
+        arriving_memory: Size,
         /// Bytes of a frame.
         frame: Size,
         /// Subscriptions of one connection.
         subscriptions: u32,
+        /// Bytes of all subscriptions with their selectors.
+        subscription_memory: Size,
         /// Bytes of a destination.
         destination_length: u32,
         /// Bytes of an id.

@@ -1,14 +1,14 @@
 //! The interest of this broker: changes are gathered for a moment, then issued (R5). Adverts may
 //! be too wide, never too narrow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
 
-use super::merge::Prefixes;
+use super::merge::Merged;
 use super::{Demand, LocalChange, Summary, Values};
 use crate::mesh::ids::Now;
 use crate::mesh::messages::{
@@ -66,8 +66,10 @@ pub struct Local {
     config: LocalConfig,
     wanted: BTreeMap<Key, Demand>,
     young: BTreeMap<Key, Now>,
+    /// The young ones, oldest first, with some that are gone meanwhile.
+    aging: VecDeque<(Now, Key)>,
     adverts: BTreeMap<Key, Advert>,
-    merged: [Prefixes; 2],
+    merged: [Merged; 2],
     dirty: BTreeSet<Key>,
     wider: BTreeSet<Key>,
     hints: BTreeSet<Key>,
@@ -85,8 +87,9 @@ impl Local {
             config,
             wanted: BTreeMap::new(),
             young: BTreeMap::new(),
+            aging: VecDeque::new(),
             adverts: BTreeMap::new(),
-            merged: [Prefixes::default(), Prefixes::default()],
+            merged: [Merged::default(), Merged::default()],
             dirty: BTreeSet::new(),
             wider: BTreeSet::new(),
             hints: BTreeSet::new(),
@@ -107,14 +110,18 @@ impl Local {
         let key = (change.kind, change.filter);
         let Some(demand) = change.demand else {
             self.young.remove(&key);
-            if self.wanted.remove(&key).is_some() {
+            if let Some(known) = self.wanted.remove(&key) {
+                self.merged[slot(key.0)].forget(&key.1, &known);
                 self.touch(key, now);
             }
             return;
         };
         let known = self.wanted.insert(key.clone(), demand.clone());
+        self.merged[slot(key.0)].note(&key.1, known.as_ref(), &demand);
         if known.is_none() && self.config.replies.matches(&key.1) {
-            self.young.insert(key, now.plus(REPLY_YOUNG));
+            let of_age = now.plus(REPLY_YOUNG);
+            self.aging.push_back((of_age, key.clone()));
+            self.young.insert(key, of_age);
         } else if !self.young.contains_key(&key) {
             self.compare(key, known.as_ref(), &demand, now);
         }
@@ -130,8 +137,8 @@ impl Local {
     #[must_use]
     pub fn deadline(&self) -> Option<Now> {
         let hints = (!self.hints.is_empty()).then(|| self.hints_at.plus(INTEREST_COUNTS));
-        let young = self.young.values().min().copied();
-        [self.due, hints, young].into_iter().flatten().min()
+        let of_age = self.aging.front().map(|(at, _)| *at);
+        [self.due, hints, of_age].into_iter().flatten().min()
     }
 
     /// Local filters with consumers.
@@ -148,15 +155,13 @@ impl Local {
 
     /// Counts reply subscriptions that have come of age.
     pub fn grow_up(&mut self, now: Now) {
-        let of_age: Vec<Key> = self
-            .young
-            .iter()
-            .filter(|(_, at)| **at <= now)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in of_age {
-            self.young.remove(&key);
-            self.touch(key, now);
+        while self.aging.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((at, key)) = self.aging.pop_front()
+        {
+            if self.young.get(&key) == Some(&at) {
+                self.young.remove(&key);
+                self.touch(key, now);
+            }
         }
     }
 
@@ -217,31 +222,27 @@ impl Local {
         (key.0, Arc::from(format!("{prefix}.>")))
     }
 
+    /// Merges what has become too much, or takes everything apart again. Called for each change:
+    /// what it costs must not depend on how many filters there are.
     fn merge(&mut self) {
         for (kind, cap) in [
             (Kind::Topic, self.config.topics),
             (Kind::Queue, self.config.queues),
         ] {
-            let of_kind: Vec<Key> = self
-                .wanted
-                .keys()
-                .filter(|key| key.0 == kind)
-                .cloned()
-                .collect();
-            let prefixes = &mut self.merged[slot(kind)];
-            let before = prefixes.clone();
-            if of_kind.len() <= cap / 2 {
-                *prefixes = Prefixes::default();
-            } else if of_kind.len() > cap {
-                let filters: Vec<&str> = of_kind.iter().map(|key| &*key.1).collect();
-                prefixes.reduce(&filters, cap);
+            if !self.merged[slot(kind)].is_due(cap) {
+                continue;
             }
-            if *prefixes != before {
-                let changed: Vec<Key> = of_kind.iter().map(|key| self.advert_key(key)).collect();
-                self.dirty.extend(changed);
-                self.dirty
-                    .extend(self.adverts.keys().filter(|key| key.0 == kind).cloned());
+            let of_kind = self.wanted.iter().filter(|(key, _)| key.0 == kind);
+            let filters: Vec<(&str, &Demand)> =
+                of_kind.map(|(key, demand)| (&*key.1, demand)).collect();
+            if !self.merged[slot(kind)].update(&filters, cap) {
+                continue;
             }
+            let of_kind = self.wanted.keys().filter(|key| key.0 == kind);
+            let changed: Vec<Key> = of_kind.map(|key| self.advert_key(key)).collect();
+            self.dirty.extend(changed);
+            self.dirty
+                .extend(self.adverts.keys().filter(|key| key.0 == kind).cloned());
         }
     }
 
@@ -253,7 +254,7 @@ impl Local {
             .strip_suffix(".>")
             .filter(|name| prefixes.of(&format!("{name}.>")) == Some(*name));
         let demand = match merged {
-            Some(prefix) => self.sum_below(key.0, prefix)?,
+            Some(prefix) => prefixes.sum(prefix)?,
             None if prefixes.of(&key.1).is_some() || self.young.contains_key(key) => return None,
             None => self.wanted.get(key)?.clone(),
         };
@@ -282,26 +283,6 @@ impl Local {
             ..Entry::default()
         };
         Some(Advert { entry, values })
-    }
-
-    fn sum_below(&self, kind: Kind, prefix: &str) -> Option<Demand> {
-        let start = (kind, Arc::from(format!("{prefix}.")));
-        let mut sum: Option<Demand> = None;
-        for (key, demand) in self.wanted.range(start..) {
-            let is_below = key.0 == kind
-                && key
-                    .1
-                    .strip_prefix(prefix)
-                    .is_some_and(|rest| rest.starts_with('.'));
-            if !is_below {
-                break;
-            }
-            let sum = sum.get_or_insert_with(|| Demand::of(0));
-            sum.consumers = sum.consumers.saturating_add(demand.consumers);
-            sum.credit = sum.credit.max(demand.credit);
-            sum.summary = Summary::Opaque;
-        }
-        sum
     }
 
     fn issue(&mut self, key: Key, wish: Advert, steps: &mut Vec<Step>) {

@@ -53,10 +53,9 @@ fn a_partial_write_continues_where_it_stopped() {
     assert_eq!(drain(&outbound), b"llo world");
 }
 
-fn small_account(kib: u64) -> Arc<Ledger> {
+fn small_account(kib: usize) -> Arc<Ledger> {
     let ledger = Arc::new(Ledger::default());
-    // Five eighths are for clients.
-    ledger.share(kib * 1024 / 5 * 8, 0);
+    ledger.set_limit(kib * 1024);
     ledger
 }
 

@@ -155,3 +155,17 @@ fn what_only_passes_through_to_another_home_is_removed_when_idle_and_what_is_own
     assert!(broker.queues.find(&passing).is_none());
     assert_eq!(broker.queues.len(), 1, "its own stays");
 }
+
+#[test]
+fn a_composite_subscription_that_would_make_too_many_queues_is_none_at_all() {
+    let broker = broker_with("limits: {destinations: 2}\n");
+    let mut peer = Peer::connect(&broker, "alice", "c");
+    peer.subscribe("destination:/queue/a,b,c");
+    assert!(peer.heard().contains("too many destinations"));
+    assert_eq!(broker.metrics.subscriptions.get(), 0);
+    peer.subscribe("destination:/queue/b");
+    peer.send("/queue/b", "for the second one alone");
+    assert_eq!(peer.bodies(), ["for the second one alone"]);
+    peer.leave();
+    assert_eq!(broker.metrics.subscriptions.get(), 0);
+}

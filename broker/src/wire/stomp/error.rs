@@ -73,6 +73,9 @@ pub enum FrameError {
     /// A `heart-beat` header that is not two unsigned integers.
     #[error("heart-beat must be two unsigned integers")]
     BadHeartBeat,
+    /// A large frame that did not become whole in time while memory was short.
+    #[error("memory for large frames is short, and this one was not whole in time")]
+    TooSlow,
 }
 
 impl FrameError {
@@ -106,6 +109,7 @@ impl FrameError {
             Self::ServerCommand => "server_command",
             Self::NoCommonVersion => "no_common_version",
             Self::BadHeartBeat => "bad_heart_beat",
+            Self::TooSlow => "too_slow",
         }
     }
 }
@@ -163,6 +167,9 @@ pub enum Refusal {
     /// Too many subscriptions.
     #[error("too many subscriptions on this connection")]
     TooManySubscriptions,
+    /// All subscriptions together take as much memory as they may.
+    #[error("the broker has no memory left for this subscription (limits.subscription_memory)")]
+    NoMemoryForSubscription,
     /// ACK or NACK of something that is not in the client's hands.
     #[error("Unexpected {command} received for message-id [{id}]")]
     UnexpectedAck {
