@@ -24,7 +24,7 @@ pub struct Metrics {
     pub destinations: IntGaugeVec,
     /// Messages accepted from clients.
     pub messages_in: IntCounter,
-    /// Messages handed to clients.
+    /// Messages that clients have.
     pub messages_out: IntCounter,
     /// Messages dropped, by reason.
     pub messages_dropped: IntCounterVec,
@@ -254,10 +254,13 @@ impl Metrics {
                 "causeway_messages_in_total",
                 "Messages accepted from clients.",
             ),
-            messages_out: b.counter("causeway_messages_out_total", "Messages handed to clients."),
+            messages_out: b.counter(
+                "causeway_messages_out_total",
+                "Messages that clients have: written to them, or acknowledged where they do that.",
+            ),
             messages_dropped: b.counters(
                 "causeway_messages_dropped_total",
-                "Messages dropped.",
+                "Messages that ended without a consumer, each once.",
                 &["reason"],
             ),
             denied: b.counters(
@@ -291,7 +294,7 @@ impl Metrics {
             ),
             dead_letters: b.counters(
                 "causeway_dead_letters_total",
-                "Messages that left their queue for the dead letters.",
+                "Messages kept as dead letters; those that are not kept are counted as dropped.",
                 &["reason"],
             ),
             config_info: b.gauges("causeway_config_info", "Configuration in force.", &["hash"]),

@@ -195,6 +195,39 @@ fn the_user_of_a_certificate_is_in_without_a_password() {
     }
 }
 
+/// What a TLS port answers to bytes in clear, up to the end of the connection.
+fn answer_in_clear(port: u16, bytes: &[u8]) -> String {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    let timeout = socket.set_read_timeout(Some(PATIENCE));
+    timeout.expect("a timeout");
+    socket.write_all(bytes).expect("written");
+    let mut answer = String::new();
+    // The end may come as a reset.
+    let _ = socket.read_to_string(&mut answer);
+    answer
+}
+
+#[test]
+fn who_speaks_in_clear_to_the_tls_port_is_told_so() {
+    let broker = Broker::start("clear");
+    let node = leaf(&broker.users, "node1", None);
+    let (mut stream, _) = broker.log_in(Some(&node), "");
+    for (bytes, named) in [
+        (
+            &b"CONNECT\naccept-version:1.2\nhost:a\n\n\0"[..],
+            "STOMP in clear",
+        ),
+        (b"\r\nSTOMP\naccept-version:1.2\n\n\0", "STOMP in clear"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP"),
+    ] {
+        let answer = answer_in_clear(broker.port, bytes);
+        let text = format!("this looks like {named}, and this port speaks STOMP over TLS");
+        assert!(answer.starts_with("ERROR\n"), "{answer:?}");
+        assert!(answer.contains(&text), "{answer:?}");
+    }
+    assert!(can_send(&mut stream), "others go on");
+}
+
 #[test]
 fn other_certificates_names_and_passwords_let_nobody_in() {
     let broker = Broker::start("out");

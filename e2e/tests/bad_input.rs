@@ -333,6 +333,26 @@ fn a_broken_frame_is_answered_counted_and_closed_while_others_go_on() -> Result<
     network.stop()
 }
 
+#[test]
+fn what_comes_to_the_wrong_port_is_named_and_counted() -> Result<()> {
+    const ERRORS: &str = "causeway_frame_errors_total";
+    let network = one_site()?;
+    for (bytes, named, label) in [
+        (&b"GET / HTTP/1.1\r\nHost: ie\r\n\r\n"[..], "HTTP", "http"),
+        (b"\x16\x03\x01\x02\x00\x01\x00", "TLS", "tls_on_plain_port"),
+    ] {
+        let mut client = Client::open(network.port("ie")?)?;
+        client.write_bytes(bytes)?;
+        let error = client.error()?;
+        let text = error.header("message").unwrap_or_default().to_owned();
+        let expected = format!("this looks like {named}; this port speaks STOMP");
+        ensure!(text.starts_with(&expected), "{text}");
+        client.expect_close(CLOSED)?;
+        network.metric_reaches("ie", ERRORS, &[("error", label)], 1.0)?;
+    }
+    network.stop()
+}
+
 /// Fault: F19.
 #[test]
 fn what_is_not_stomp_is_closed_before_it_costs_memory() -> Result<()> {

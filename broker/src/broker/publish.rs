@@ -100,10 +100,7 @@ impl Broker {
         let route = self.route_for(publisher, view.kind, view.name, work)?;
         let is_over = view.expires_ms != 0 && view.expires_ms <= clock::wall_ms();
         if is_over && !matches!(*route, Route::Denied) {
-            self.metrics
-                .messages_dropped
-                .with_label_values(&["expired"])
-                .inc();
+            self.end_expired(&route, view, work);
             return Ok(());
         }
         let mut stamped = *view;
@@ -126,6 +123,25 @@ impl Broker {
         }
         self.metrics.messages_in.inc();
         Ok(())
+    }
+
+    /// Takes a message whose time was over before it came: of a queue it is a dead letter, as it
+    /// would be had it expired while it waited; of anything else it is dropped.
+    fn end_expired(&self, route: &Route, view: &MessageView<'_>, work: &mut Work) {
+        self.metrics.messages_in.inc();
+        if let Route::Queue(cell) = route {
+            let (from, message) = (cell.destination.clone(), Message::from_view(view));
+            work.dead.push((from, message, DeadReason::Expired));
+        } else {
+            self.count_dropped("expired", 1);
+        }
+    }
+
+    fn count_dropped(&self, reason: &str, messages: u64) {
+        self.metrics
+            .messages_dropped
+            .with_label_values(&[reason])
+            .inc_by(messages);
     }
 
     fn route_for(
@@ -273,7 +289,6 @@ impl Broker {
         if route.plain.is_empty() && route.selected.is_empty() {
             return;
         }
-        let mut delivered = 0;
         TAILS.with_borrow_mut(|tails| {
             tails.start(view);
             route.for_each(view, |subscriber| {
@@ -284,19 +299,11 @@ impl Broker {
                 if let Some(backlog) = &subscriber.backlog {
                     self.feed_backlog(backlog, subscriber, view, &mut kept, work);
                 } else {
-                    deliver_topic(
-                        subscriber,
-                        view,
-                        tails,
-                        &self.presentation,
-                        work,
-                        &mut delivered,
-                    );
+                    deliver_topic(subscriber, view, tails, &self.presentation, work);
                 }
             });
             tails.shrink();
         });
-        self.metrics.messages_out.inc_by(delivered);
     }
 
     /// Hands a topic message to a subscription with a window.
@@ -312,10 +319,7 @@ impl Broker {
         let dropped = backlog.enqueue_dropping(message, work);
         if dropped > 0 {
             subscriber.outbound.count_dropped(dropped);
-            self.metrics
-                .messages_dropped
-                .with_label_values(&["topic_pending"])
-                .inc_by(dropped);
+            self.count_dropped("topic_pending", dropped);
         }
     }
 
@@ -384,7 +388,6 @@ impl Broker {
             DeadReason::Expired => "expired",
             DeadReason::Redeliveries => "redeliveries",
         };
-        self.metrics.dead_letters.with_label_values(&[label]).inc();
         let policies = self.policies();
         let Some(view) = message.view() else { return };
         // What a durable subscription keeps was sent to a topic.
@@ -394,16 +397,12 @@ impl Broker {
         let wanted = (view.persistent || policy.dead_letter_non_persistent)
             && (reason != DeadReason::Expired || (policy.dead_letter_expired && !is_of_topic))
             && !from.kind.is_temporary();
-        let Some(dead_letter) = policy.dead_letter_for(name).filter(|_| wanted) else {
-            self.metrics
-                .messages_dropped
-                .with_label_values(&[label])
-                .inc();
-            return;
+        // What a reader of the dead letters refuses is no dead letter once more.
+        let is_other = |to: &String| is_of_topic || *to != *name;
+        let dead_letter = policy.dead_letter_for(name).filter(is_other);
+        let Some(dead_letter) = dead_letter.filter(|_| wanted) else {
+            return self.count_dropped(label, 1);
         };
-        if !is_of_topic && *dead_letter == *name {
-            return;
-        }
         let original = format!("{}{name}", from.kind.scheme());
         let mut kept = Message::from_view(&MessageView {
             kind: Kind::Queue,
@@ -413,11 +412,10 @@ impl Broker {
         });
         // A dead letter stays until somebody looks at it.
         kept.expires_ms = 0;
-        if !self.enqueue_kept(&Destination::new(Kind::Queue, &dead_letter), &kept, work) {
-            self.metrics
-                .messages_dropped
-                .with_label_values(&["dead_letters_full"])
-                .inc();
+        if self.enqueue_kept(&Destination::new(Kind::Queue, &dead_letter), &kept, work) {
+            self.metrics.dead_letters.with_label_values(&[label]).inc();
+        } else {
+            self.count_dropped("dead_letters_full", 1);
         }
     }
 }
@@ -428,7 +426,6 @@ fn deliver_topic(
     tails: &mut Tails,
     reader: &Presentation,
     work: &mut Work,
-    delivered: &mut u64,
 ) {
     let outcome = if subscriber.takes_shared_tail(view) {
         subscriber.deliver_tail(tails.tail(view, subscriber.escaping, reader))
@@ -436,7 +433,6 @@ fn deliver_topic(
         subscriber.deliver_topic(view)
     };
     if outcome != Append::Closed {
-        *delivered += 1;
         work.touch(&subscriber.outbound);
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Client {
     pub(super) sink: ConnectionSink,
     pub(super) limits: Limits,
     pub(super) certificate: Option<Names>,
+    /// What it broke.
+    pub(super) broken: Option<FrameError>,
     partial: Vec<u8>,
     /// Open transactions.
     account: Account,
@@ -82,6 +84,7 @@ impl Client {
             sink: ConnectionSink::new(broker, outbound, prefix.into_boxed_str()),
             limits,
             certificate: None,
+            broken: None,
         }
     }
 
@@ -193,6 +196,7 @@ impl Client {
     }
 
     fn fail(&mut self, error: FrameError) {
+        self.broken = Some(error);
         self.sink
             .broker
             .metrics

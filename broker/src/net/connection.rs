@@ -112,6 +112,9 @@ pub async fn serve(
         &mut guard,
     )
     .await;
+    if let Some(error) = client.broken {
+        super::foreign::report(&broker, error, &address);
+    }
     drain(&outbound, client.session.is_closed()).await;
     client.session.abort_all(&mut client.sink);
     while !client.sink.leave_some(LEAVE_AT_ONCE) {

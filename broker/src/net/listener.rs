@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Peer, Reader, Shared, Writer, serve};
-use super::tls;
+use super::{foreign, tls};
 use crate::broker::connections::OpenGuard;
 use crate::config::Config;
 use crate::security::certificate::Names;
@@ -250,15 +250,22 @@ fn admit(
 
 async fn serve_tls(
     shared: Shared,
-    stream: TcpStream,
+    mut stream: TcpStream,
     config: Arc<rustls::ServerConfig>,
     address: String,
     guard: OpenGuard,
     deadline: Duration,
 ) {
-    let handshake = TlsAcceptor::from(config).accept(stream);
+    let handshake = async {
+        let first = foreign::look(&stream).await?;
+        if foreign::refuse(&shared.broker, first, &mut stream, &address).await {
+            return Ok(None);
+        }
+        TlsAcceptor::from(config).accept(stream).await.map(Some)
+    };
     match tokio::time::timeout(deadline, handshake).await {
-        Ok(Ok(stream)) => {
+        Ok(Ok(None)) => {}
+        Ok(Ok(Some(stream))) => {
             let (_, session) = stream.get_ref();
             let first = session.peer_certificates().and_then(<[_]>::first);
             let peer = Peer {

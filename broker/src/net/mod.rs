@@ -2,6 +2,7 @@
 
 mod client;
 pub mod connection;
+mod foreign;
 pub mod listener;
 mod login;
 pub mod outbound;

@@ -6,13 +6,17 @@
 //! the connection's own writer task takes over. There is one writer at any time, so frames never
 //! interleave. No system call happens under the lock.
 
+mod frames;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use prometheus::IntCounter;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use self::frames::{Marks, append, count_messages, drop_oldest, finish_append};
 use super::unacked::{Delivered, Unacked};
 use crate::broker::ledger::{Account, Ledger};
 use crate::queue::QueueCell;
@@ -53,6 +57,17 @@ pub struct AutoAck {
     pub seq: u64,
 }
 
+/// Where topic messages are counted, each once: only here is known what became of them.
+#[derive(Debug)]
+pub struct Counters {
+    /// Written to the client.
+    pub written: IntCounter,
+    /// Dropped because the client reads too slowly.
+    pub dropped: IntCounter,
+    /// Lost because the client was gone before they were written.
+    pub lost: IntCounter,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// Appended, not yet taken by a writer.
@@ -62,9 +77,9 @@ struct State {
     written: usize,
     is_flushing: bool,
     is_closed: bool,
-    /// Ends of frames in `pending`, with whether it may be dropped; only kept while there is enough
-    /// pending that dropping could come.
-    marks: VecDeque<(usize, bool)>,
+    /// Ends of frames in `pending`, with whether it may be dropped, and the same of `writing`.
+    marks: Marks,
+    writing_marks: Marks,
     appended_total: u64,
     flushed_total: u64,
     auto_acks: VecDeque<AutoAck>,
@@ -99,9 +114,11 @@ pub struct Outbound {
     is_gone: AtomicBool,
     is_dirty: AtomicBool,
     beat_ms: AtomicU64,
+    counters: OnceLock<Counters>,
 }
 
 const KEEP_CAPACITY: usize = 64 * 1024;
+const KEEP_MARKS: usize = 1024;
 /// The broker's account is told of changes by this much: telling it of each frame would make all
 /// connections wait for one counter. So much is also left to each when the account is full.
 const BLOCK: usize = 64 * 1024;
@@ -123,7 +140,14 @@ impl Outbound {
             is_gone: AtomicBool::new(false),
             is_dirty: AtomicBool::new(false),
             beat_ms: AtomicU64::new(0),
+            counters: OnceLock::new(),
         }
+    }
+
+    /// Tells where topic messages are counted.
+    pub fn count_in(&self, counters: Counters) {
+        // As with the socket: once, before anybody knows the connection.
+        let _ = self.counters.set(counters);
     }
 
     /// Lets publishers write to a plain socket themselves.
@@ -169,6 +193,9 @@ impl Outbound {
         if state.pending.len() + size > limit && !state.pending.is_empty() {
             let dropped = drop_oldest(&mut state, limit - limit / 4);
             self.dropped.fetch_add(dropped, Ordering::Relaxed);
+            if let Some(counters) = self.counters.get() {
+                counters.dropped.inc_by(dropped);
+            }
             outcome = Append::Dropped;
         }
         append(&mut state, parts, true);
@@ -293,7 +320,13 @@ impl Outbound {
         state.is_closed = true;
         state.pending = Vec::new();
         state.account.set(0);
-        state.marks = VecDeque::new();
+        let lost = count_messages(&std::mem::take(&mut state.marks), 0).1;
+        if let Some(counters) = self.counters.get() {
+            counters.lost.inc_by(lost);
+        }
+        if !state.is_flushing {
+            self.end_writing(&mut state);
+        }
         self.wake.notify_one();
         state.auto_acks.drain(..).collect()
     }
@@ -351,15 +384,32 @@ impl Outbound {
                 return Ok(None);
             }
             let State {
-                pending, writing, ..
+                pending,
+                writing,
+                marks,
+                writing_marks,
+                ..
             } = &mut *state;
             std::mem::swap(pending, writing);
-            state.marks.clear();
+            std::mem::swap(marks, writing_marks);
             state.last_progress_ns = now_ns;
         }
         state.is_flushing = true;
         state.in_hand = state.writing.len();
         Ok(Some((std::mem::take(&mut state.writing), state.written)))
+    }
+
+    /// Nothing more is written of the chunk: all of it is, or the connection is closed.
+    fn end_writing(&self, state: &mut State) {
+        let (written, lost) = count_messages(&state.writing_marks, state.written);
+        if let Some(counters) = self.counters.get() {
+            counters.written.inc_by(written);
+            counters.lost.inc_by(lost);
+        }
+        state.writing_marks.clear();
+        if state.writing_marks.capacity() > KEEP_MARKS {
+            state.writing_marks = Marks::new();
+        }
     }
 
     /// Returns a chunk after a write from its offset `from`.
@@ -385,6 +435,9 @@ impl Outbound {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Flush::Done,
             Err(_) => Flush::Broken,
         };
+        if state.written == chunk.len() || state.is_closed {
+            self.end_writing(&mut state);
+        }
         if state.written == chunk.len() && chunk.capacity() > KEEP_CAPACITY {
             // An idle connection owns no large buffer.
             chunk = Vec::new();
@@ -411,55 +464,12 @@ impl Outbound {
     }
 }
 
-fn append(state: &mut State, parts: &[&[u8]], is_droppable: bool) {
-    let before = state.pending.len();
-    for part in parts {
-        state.pending.extend_from_slice(part);
+impl Drop for Outbound {
+    /// A writer that was cut off has not said how far it came.
+    fn drop(&mut self) {
+        let mut state = std::mem::take(&mut *self.lock());
+        self.end_writing(&mut state);
     }
-    finish_append(state, before, is_droppable);
-}
-
-fn finish_append(state: &mut State, before: usize, is_droppable: bool) {
-    state.appended_total += (state.pending.len() - before) as u64;
-    let end = state.pending.len();
-    state.marks.push_back((end, is_droppable));
-}
-
-/// Removes droppable frames from the oldest on until at most `target` bytes are pending.
-fn drop_oldest(state: &mut State, target: usize) -> u64 {
-    let mut kept = Vec::with_capacity(target.min(state.pending.len()));
-    let mut marks = VecDeque::with_capacity(state.marks.len());
-    let mut surplus = state.pending.len().saturating_sub(target);
-    let (mut start, mut dropped) = (0, 0);
-    let mut removed_before = 0_u64;
-    let first_position = state.appended_total - state.pending.len() as u64;
-    let mut auto = state.auto_acks.iter_mut().peekable();
-    for (end, is_droppable) in state.marks.drain(..) {
-        let size = end - start;
-        while auto
-            .peek()
-            .is_some_and(|auto| auto.end <= first_position + end as u64)
-        {
-            if let Some(auto) = auto.next()
-                && auto.end > first_position
-            {
-                auto.end -= removed_before;
-            }
-        }
-        if is_droppable && surplus > 0 {
-            surplus = surplus.saturating_sub(size);
-            dropped += 1;
-            removed_before += size as u64;
-        } else {
-            kept.extend_from_slice(&state.pending[start..end]);
-            marks.push_back((kept.len(), is_droppable));
-        }
-        start = end;
-    }
-    state.appended_total -= removed_before;
-    state.pending = kept;
-    state.marks = marks;
-    dropped
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::outbound::{AutoAck, Outbound};
+use super::outbound::{AutoAck, Counters, Outbound};
 use super::subscriber::{AckMode, Subscriber};
 use super::unacked::{Delivered, Named};
 use crate::broker::Broker;
@@ -21,6 +21,9 @@ use crate::wire::stomp::{Refusal, Sink};
 
 /// Messages a browser is shown.
 const BROWSE_LIMIT: usize = 10_000;
+
+/// Label of messages of topics and temporary queues that end with the client they were for.
+const SUBSCRIBER_GONE: &str = "subscriber_gone";
 
 /// An answer that a transaction holds back.
 #[derive(Debug)]
@@ -64,6 +67,12 @@ impl ConnectionSink {
     /// `own_names`.
     #[must_use]
     pub fn new(broker: Arc<Broker>, outbound: Arc<Outbound>, own_names: Box<str>) -> Self {
+        let dropped = &broker.metrics.messages_dropped;
+        outbound.count_in(Counters {
+            written: broker.metrics.messages_out.clone(),
+            dropped: dropped.with_label_values(&["topic_pending"]),
+            lost: dropped.with_label_values(&[SUBSCRIBER_GONE]),
+        });
         Self {
             broker,
             outbound,
@@ -131,6 +140,7 @@ impl ConnectionSink {
             .iter()
             .filter_map(|number| self.subscribers.remove(number));
         for subscriber in ended.flatten().collect::<Vec<_>>() {
+            self.count_lost(&subscriber, true);
             self.broker
                 .unsubscribe(&subscriber, &unwritten, &mut self.work);
         }
@@ -159,6 +169,7 @@ impl ConnectionSink {
             if kind == Kind::TempQueue
                 && let Some(cell) = self.broker.queues.remove(&Destination::new(kind, &name))
             {
+                self.count_gone(cell.numbers().depth);
                 // Routes that others have cached keep the cell, but not its messages.
                 cell.discard();
             }
@@ -167,6 +178,26 @@ impl ConnectionSink {
         if self.connection.take().is_some() {
             self.broker.connections.remove(id);
         }
+    }
+
+    /// Counts what waits for a topic subscription and ends with it. In mode `auto` what is in flight
+    /// is still written, unless the client is gone.
+    fn count_lost(&self, subscriber: &Subscriber, is_leaving: bool) {
+        if let Some(backlog) = &subscriber.backlog {
+            let numbers = backlog.numbers();
+            let is_written = subscriber.mode == AckMode::Auto && !is_leaving;
+            self.count_gone(if is_written {
+                numbers.ready
+            } else {
+                numbers.depth
+            });
+        }
+    }
+
+    fn count_gone(&self, messages: usize) {
+        let dropped = &self.broker.metrics.messages_dropped;
+        let counter = dropped.with_label_values(&[SUBSCRIBER_GONE]);
+        counter.inc_by(u64::try_from(messages).unwrap_or(0));
     }
 
     fn user(&self) -> String {
@@ -208,7 +239,7 @@ impl ConnectionSink {
                 queue.ack(ConsumerId(consumer), seq, effects)
             }
         });
-        if !is_nack {
+        if !is_refused {
             self.broker.metrics.messages_out.inc();
         }
     }
@@ -317,6 +348,7 @@ impl Sink for ConnectionSink {
             if let Some(connection) = &self.connection {
                 connection.remove_subscription(subscriber.key);
             }
+            self.count_lost(&subscriber, false);
             self.broker.unsubscribe(&subscriber, &[], &mut self.work);
         }
     }

@@ -1,6 +1,7 @@
 //! Clients without sockets: bytes into a connection's session, bytes out of its outbound, and a real
 //! broker between them.
 
+mod counts;
 mod durable;
 mod expiry;
 mod memory;

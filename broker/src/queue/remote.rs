@@ -37,16 +37,16 @@ impl Queue {
         is_held
     }
 
-    /// The other broker did not take it; `was_seen` when it may have served it.
+    /// The other broker did not take it; `was_seen` when it may have served it, which flags the
+    /// message. No consumer has returned it, so that it does not count as a return.
     pub fn release_remote(&mut self, seq: u64, was_seen: bool, effects: &mut Vec<Effect>) -> bool {
-        let is_held = self
-            .kept
-            .get(&seq)
-            .is_some_and(|kept| kept.holder == Some(REMOTE));
-        if is_held {
-            self.put_back(seq, was_seen, effects);
-        }
-        is_held
+        let kept = self.kept.get_mut(&seq);
+        let Some(kept) = kept.filter(|kept| kept.holder == Some(REMOTE)) else {
+            return false;
+        };
+        kept.message.redelivered |= was_seen;
+        self.put_back(seq, false, effects);
+        true
     }
 
     /// Numbers of messages after `after` that another broker may have, oldest first.

@@ -69,6 +69,11 @@ pub(super) enum ItemState {
 }
 
 impl Item {
+    /// It may be with the receiver, and with a consumer there.
+    pub(super) const fn was_sent(&self) -> bool {
+        self.times > 0
+    }
+
     pub(super) fn returned(self, why: ReturnReason, is_redelivered: bool) -> Effect {
         Effect::Returned(Returned {
             queue: self.queue,
@@ -286,6 +291,7 @@ impl Stream {
     pub(super) fn flag_redelivered(&mut self) {
         self.items
             .iter_mut()
+            .filter(|item| item.was_sent())
             .for_each(|item| item.is_redelivered = true);
     }
 
@@ -320,7 +326,7 @@ impl Stream {
                 queue: item.queue.clone(),
                 token: item.token,
                 why,
-                is_redelivered: true,
+                is_redelivered: item.is_redelivered || item.was_sent(),
                 was_learned: item.charge == Charge::Learned,
                 refusals: std::mem::take(&mut item.refusals),
             }));

@@ -96,9 +96,10 @@ impl Custody {
     /// The receiver lost the stream.
     fn take_back(&mut self, to: Bid, item: Item, out: &mut Effects) {
         self.refund(to, &item);
+        let was_sent = item.was_sent();
         match item.state {
-            ItemState::Live => out.push(item.returned(ReturnReason::Unknown, true)),
-            ItemState::Expired => out.push(item.returned(ReturnReason::Expired, true)),
+            ItemState::Live => out.push(item.returned(ReturnReason::Unknown, was_sent)),
+            ItemState::Expired => out.push(item.returned(ReturnReason::Expired, was_sent)),
             ItemState::Doubted => {}
         }
     }

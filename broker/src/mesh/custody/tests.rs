@@ -374,6 +374,39 @@ fn what_is_sent_again_is_flagged_for_a_process_that_knows_nothing_of_the_first_t
 }
 
 #[test]
+fn what_never_left_its_owner_comes_back_without_a_flag() {
+    let mut a = machine(A, 1);
+    let peer = |is_reachable| Event::Peer {
+        bid: B,
+        epoch: Epoch(1),
+        is_reachable,
+    };
+    let learned = |token| Offer {
+        learned: Some(Learned {
+            bid: B,
+            is_ring_open: true,
+        }),
+        ..message(token)
+    };
+    // More than the window of what is sent again, so that a new one has to wait behind it.
+    for token in 0..300 {
+        assert_eq!(offer(&mut a, &learned(token), 0).0, Placement::Sent(B));
+    }
+    say(&mut a, peer(false), 100);
+    say(&mut a, peer(true), 200);
+    let (placement, effects) = offer(&mut a, &learned(300), 200);
+    assert_eq!(placement, Placement::Sent(B));
+    assert!(transfers(effects).is_empty(), "it waits");
+    say(&mut a, peer(false), 300);
+    let effects = say(&mut a, Event::Tick, 3300);
+    let back = returned(&effects);
+    assert_eq!(back.len(), 301);
+    for one in back {
+        assert_eq!(one.is_redelivered, one.token != 300, "{}", one.token);
+    }
+}
+
+#[test]
 fn a_new_stream_whose_beginning_is_lost_waits_until_it_is_sent_again() {
     let (mut a, mut b) = (machine(A, 1), machine(B, 1));
     transfers(offer(&mut a, &message(1), 0).1);

@@ -161,6 +161,42 @@ fn a_message_that_comes_back_remembers_who_refused_it_and_that_the_route_was_tri
 }
 
 #[test]
+fn what_other_brokers_refuse_or_leave_in_doubt_is_no_return_of_a_consumer() {
+    let (mut queue, mut effects) = (queue(), Vec::new());
+    let limits = QueueLimits {
+        max_redeliveries: 1,
+        ..queue.limits()
+    };
+    queue.set_limits(limits);
+    queue.subscribe(ConsumerId(1), consumer(), &mut effects);
+    queue.enqueue(message(0), &mut effects);
+    queue.unsubscribe(ConsumerId(1), &mut effects);
+    effects.clear();
+    for why in [
+        ReturnReason::Refused(Refusal::NoCredit),
+        ReturnReason::InDoubt,
+        ReturnReason::Unknown,
+    ] {
+        // The second time it was flagged before it left.
+        for millis in [0, 10] {
+            let told = offer(&mut queue, millis).expect("an offer");
+            assert!(told.is_redelivered);
+            let returned = Returned {
+                queue: "q".into(),
+                token: 1,
+                why,
+                is_redelivered: told.is_redelivered,
+                was_learned: false,
+                refusals: Refusals::new(),
+            };
+            assert!(queue.take_back(returned, &mut effects));
+        }
+    }
+    assert!(effects.is_empty(), "no dead letter: {effects:?}");
+    assert_eq!(queue.peek(1).map(|kept| kept.redeliveries), Some(1));
+}
+
+#[test]
 fn a_message_whose_time_was_over_on_its_way_is_dead_and_served_to_nobody() {
     let (mut queue, mut effects) = (queue(), Vec::new());
     queue.enqueue(message(at(500).wall_ms), &mut effects);

@@ -1,6 +1,6 @@
 //! Destinations as clients write them: prefixes, composites, temporary names.
 
-use super::error::Refusal;
+use super::error::{Refusal, shorten};
 use super::session::Session;
 use super::sink::Sink;
 use crate::model::Kind;
@@ -84,6 +84,8 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
         "the name is empty"
     } else if memchr::memchr_iter(b'.', name.as_bytes()).count() >= MAX_SEGMENTS {
         "more than 64 segments"
+    } else if name.split('.').any(str::is_empty) {
+        "a segment of the name is empty: no dot at either end, and no two together"
     } else {
         return Ok(());
     };
@@ -96,8 +98,4 @@ fn split_scheme(part: &str) -> Option<(Kind, &str)> {
         .strip_prefix("queue://")
         .map(|name| (Kind::Queue, name));
     queue.or_else(|| Some((Kind::Topic, part.strip_prefix("topic://")?)))
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(80).collect()
 }

@@ -13,6 +13,12 @@ pub enum FrameError {
     /// No such command.
     #[error("unknown command")]
     UnknownCommand,
+    /// An HTTP request.
+    #[error("this looks like HTTP; this port speaks STOMP")]
+    LooksLikeHttp,
+    /// A TLS handshake on a connection without TLS.
+    #[error("this looks like TLS; this port speaks STOMP in clear, stomps has a port of its own")]
+    LooksLikeTls,
     /// A header line is too long.
     #[error("a header line is longer than {limit} bytes")]
     LineTooLong {
@@ -87,6 +93,8 @@ impl FrameError {
         match self {
             Self::CommandTooLong { .. } => "command_too_long",
             Self::UnknownCommand => "unknown_command",
+            Self::LooksLikeHttp => "http",
+            Self::LooksLikeTls => "tls_on_plain_port",
             Self::LineTooLong { .. } => "line_too_long",
             Self::HeadersTooLong { .. } => "headers_too_long",
             Self::TooManyHeaders { .. } => "too_many_headers",
@@ -132,8 +140,18 @@ pub enum Refusal {
         destination: String,
     },
     /// A header whose value is not what it must be.
-    #[error("The {0} header has an unusable value")]
-    BadHeader(&'static str),
+    #[error("The {name} header has an unusable value [{value}]: it must be {allowed}")]
+    BadHeader {
+        /// The header.
+        name: &'static str,
+        /// Its value, or the beginning of it.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A property that does not fit into a message.
+    #[error("The [{0}] header is too long for a property")]
+    PropertyTooLong(String),
     /// A header that must be there.
     #[error("{0} received without a {1} header")]
     MissingHeader(&'static str, &'static str),
@@ -204,6 +222,22 @@ pub enum Refusal {
     /// An id that is too long.
     #[error("the {0} header is longer than allowed")]
     IdTooLong(&'static str),
+}
+
+impl Refusal {
+    /// A header that has that value and must be something else.
+    pub(super) fn bad_header(name: &'static str, value: &str, allowed: &'static str) -> Self {
+        Self::BadHeader {
+            name,
+            value: shorten(value),
+            allowed,
+        }
+    }
+}
+
+/// As much of what a client wrote as is worth repeating to it.
+pub(super) fn shorten(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// Why a frame was not carried out: it is broken, or what it asks for is refused.

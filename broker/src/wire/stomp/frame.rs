@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::command::MAX_COMMAND;
 use super::error::FrameError;
+use super::first::First;
 
 pub use super::command::Command;
 
@@ -149,13 +150,15 @@ impl Decoder {
         self.content_length = None;
         let found = self.find_newline(buffer, MAX_COMMAND);
         let line = without_return(&buffer[self.mark..found.unwrap_or(buffer.len())]);
+        // A TLS record has no lines, and the path of a request may be long.
+        let name_it = |error| First::of(line).error().unwrap_or(error);
         if line.len() > MAX_COMMAND {
-            return Err(FrameError::CommandTooLong { limit: MAX_COMMAND });
+            return Err(name_it(FrameError::CommandTooLong { limit: MAX_COMMAND }));
         }
         let Some(end) = found else {
-            return Ok(false);
+            return First::of(line).error().map_or(Ok(false), Err);
         };
-        self.command = Command::parse(line)?;
+        self.command = Command::parse(line).map_err(name_it)?;
         self.begin_line(end + 1);
         self.header_start = end + 1;
         self.state = State::Headers;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::destination::{check_name, is_plain, is_remote, split_prefix};
-use super::error::{Failure, FrameError, Refusal};
+use super::error::{Failure, FrameError, Refusal, shorten};
 use super::frame::FrameRef;
 use super::headers;
 use super::session::Session;
@@ -161,7 +161,7 @@ fn read_fields<'a>(
         } else if is_repeated(frame, index, raw_name) || block.push(&name, &value) {
             Ok(())
         } else {
-            Err(Refusal::BadHeader("property"))
+            Err(Refusal::PropertyTooLong(shorten(&name)))
         };
         // A broken header further down is fatal, and goes before what is only refused.
         refusal = refusal.or(outcome.err());
@@ -213,7 +213,10 @@ impl<'a> Fields<'a> {
                 self.is_text = match value.trim() {
                     "text" => Some(true),
                     "bytes" => Some(false),
-                    _ => return Err(Refusal::BadHeader("amq-msg-type")),
+                    other => {
+                        let allowed = "text or bytes";
+                        return Err(Refusal::bad_header("amq-msg-type", other, allowed));
+                    }
                 };
             }
             _ => {}
@@ -223,7 +226,8 @@ impl<'a> Fields<'a> {
 }
 
 fn integer(name: &'static str, value: &str) -> Result<i64, Refusal> {
-    value.trim().parse().map_err(|_| Refusal::BadHeader(name))
+    let number = value.trim().parse();
+    number.map_err(|_| Refusal::bad_header(name, value, "an integer"))
 }
 
 fn keep_first<T>(field: &mut Option<T>, value: T) {

@@ -1,5 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
+use std::ops::RangeInclusive;
+
 use super::encode::{self, Escaping};
 use super::error::{Failure, FrameError, Refusal};
 use super::frame::FrameRef;
@@ -7,6 +9,9 @@ use super::session::Session;
 use super::sink::Sink;
 use super::version::Version;
 use crate::model::Kind;
+
+/// Messages in flight at one consumer.
+const MAX_PREFETCH: i64 = 32_767;
 
 /// When a message counts as consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +96,14 @@ impl Session {
         let options = self.options(frame)?;
         let selector = self.header(frame, "selector")?;
         let mode = match self.header(frame, "ack")?.as_deref() {
+            None | Some("auto") => AckMode::Auto,
             Some("client") => AckMode::Client,
             Some("client-individual") => AckMode::Individual,
-            _ => AckMode::Auto,
+            // Who misspells a mode wants to acknowledge, and would lose messages by `auto`.
+            Some(other) => {
+                let allowed = "auto, client or client-individual";
+                return Err(Refusal::bad_header("ack", other, allowed).into());
+            }
         };
         let is_browser = self.version != Version::V10 && self.flag(frame, "browser")?;
         let parts = self.parts(destination, sink)?;
@@ -132,20 +142,15 @@ impl Session {
         const PREFETCH: &str = "activemq.prefetchSize";
         const PRIORITY: &str = "activemq.priority";
         const PENDING: &str = "activemq.maximumPendingMessageLimit";
-        let count = |name: &'static str, value: i64| {
-            u32::try_from(value).map_err(|_| Refusal::BadHeader(name))
-        };
-        let prefetch = self.integer(frame, PREFETCH)?;
-        let priority = self.integer(frame, PRIORITY)?.unwrap_or(0);
-        // ActiveMQ writes "no limit" as -1.
-        let pending = self.integer(frame, PENDING)?.filter(|limit| *limit != -1);
+        let prefetch = self.integer(frame, PREFETCH, 0..=MAX_PREFETCH, "0 to 32767")?;
+        let priority = self.integer(frame, PRIORITY, -128..=127, "-128 to 127")?;
+        let allowed = "-1 to 4294967295, and -1 is no limit";
+        let pending = self.integer(frame, PENDING, -1..=i64::from(u32::MAX), allowed)?;
         Ok(Options {
             // STOMP has no pull: a window of 0 would never deliver anything.
-            prefetch: prefetch
-                .map(|value| count(PREFETCH, value).map(|value| value.max(1)))
-                .transpose()?,
-            priority: i8::try_from(priority).map_err(|_| Refusal::BadHeader(PRIORITY))?,
-            pending_limit: pending.map(|value| count(PENDING, value)).transpose()?,
+            prefetch: prefetch.and_then(|value| u32::try_from(value.max(1)).ok()),
+            priority: priority.map_or(0, |value| i8::try_from(value).unwrap_or(0)),
+            pending_limit: pending.and_then(|value| u32::try_from(value).ok()),
             durable_name: self.header(frame, "activemq.subscriptionName")?,
             no_local: self.flag(frame, "activemq.noLocal")?,
             is_exclusive: self.flag(frame, "activemq.exclusive")?,
@@ -158,10 +163,21 @@ impl Session {
         Ok(value.is_some_and(|value| value.trim().eq_ignore_ascii_case("true")))
     }
 
-    fn integer(&self, frame: &FrameRef<'_>, name: &'static str) -> Result<Option<i64>, Failure> {
-        let value = self.header(frame, name)?;
-        let value = value.map(|value| value.trim().parse()).transpose();
-        Ok(value.map_err(|_| Refusal::BadHeader(name))?)
+    /// A header that is a whole number in that range, which `allowed` tells the client.
+    fn integer(
+        &self,
+        frame: &FrameRef<'_>,
+        name: &'static str,
+        range: RangeInclusive<i64>,
+        allowed: &'static str,
+    ) -> Result<Option<i64>, Failure> {
+        let Some(value) = self.header(frame, name)? else {
+            return Ok(None);
+        };
+        match value.trim().parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(Refusal::bad_header(name, &value, allowed).into()),
+        }
     }
 
     pub(super) fn on_unsubscribe(

@@ -43,6 +43,13 @@ fn a_send_goes_to_each_part_once() {
         ),
         ("/queue/a,", &["refused"]),
         ("/queue/a,,b", &["refused"]),
+        ("/queue/a..b", &["refused"]),
+        ("/queue/.a", &["refused"]),
+        ("/topic/a.", &["refused"]),
+        ("/topic/.", &["refused"]),
+        ("/queue/a,b..c", &["refused"]),
+        ("/queue/a,topic\\c//.b", &["refused"]),
+        ("/temp-queue/a..b", &["refused"]),
         ("/queue/a*b", &["check queue://a*b", "publish queue://a*b"]),
     ] {
         assert_eq!(send(destination), expected, "{destination}");

@@ -38,19 +38,19 @@ fn refused_requests_leave_the_connection_open() {
         ),
         (
             "SEND\ndestination:/queue/a\nexpires:soon\n",
-            "The expires header has an unusable value".into(),
+            "The expires header has an unusable value [soon]: it must be an integer".into(),
         ),
         (
             "SEND\ndestination:/queue/a\npriority:high\n",
-            "The priority header has an unusable value".into(),
+            "The priority header has an unusable value [high]: it must be an integer".into(),
         ),
         (
             "SEND\ndestination:/queue/a\ntimestamp:1.5\n",
-            "The timestamp header has an unusable value".into(),
+            "The timestamp header has an unusable value [1.5]: it must be an integer".into(),
         ),
         (
             "SEND\ndestination:/queue/a\namq-msg-type:map\n",
-            "The amq-msg-type header has an unusable value".into(),
+            "The amq-msg-type header has an unusable value [map]: it must be text or bytes".into(),
         ),
         (
             "SEND\ndestination:/queue/a\ntransaction:x\n",
@@ -62,11 +62,46 @@ fn refused_requests_leave_the_connection_open() {
         ),
         (
             "SUBSCRIBE\nid:1\ndestination:/queue/a\nactivemq.prefetchSize:many\n",
-            "The activemq.prefetchSize header has an unusable value".into(),
+            "The activemq.prefetchSize header has an unusable value [many]: it must be 0 to 32767"
+                .into(),
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:banana\n",
+            "The ack header has an unusable value [banana]: it must be auto, client or \
+             client-individual"
+                .into(),
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:Client\n",
+            "The ack header has an unusable value [Client]: it must be auto, client or \
+             client-individual"
+                .into(),
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/queue/a\nactivemq.prefetchSize:32768\n",
+            "The activemq.prefetchSize header has an unusable value [32768]: it must be 0 to 32767"
+                .into(),
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/topic/a\nactivemq.prefetchSize:-1\n",
+            "The activemq.prefetchSize header has an unusable value [-1]: it must be 0 to 32767"
+                .into(),
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/topic/a\nactivemq.maximumPendingMessageLimit:-2\n",
+            "The activemq.maximumPendingMessageLimit header has an unusable value [-2]: it must be \
+             -1 to 4294967295, and -1 is no limit"
+                .into(),
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/topic/a..>\n",
+            "Illegal destination name: [a..>] -- a segment of the name is empty: no dot at either \
+             end, and no two together"
+                .into(),
         ),
         (
             "SUBSCRIBE\nid:1\ndestination:/queue/a\nactivemq.priority:128\n",
-            "The activemq.priority header has an unusable value".into(),
+            "The activemq.priority header has an unusable value [128]: it must be -128 to 127".into(),
         ),
         (
             "SUBSCRIBE\nid:1\ndestination:/queue/a\nactivemq.subscriptionName:d\n",

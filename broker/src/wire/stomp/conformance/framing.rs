@@ -68,6 +68,33 @@ fn only_whole_words_in_capitals_are_commands() {
 }
 
 #[test]
+fn other_protocols_are_named_by_their_first_bytes() {
+    let path = "x".repeat(500);
+    let http = "this looks like HTTP; this port speaks STOMP";
+    for (bytes, text, label) in [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), http, "http"),
+        (b"POST /a".to_vec(), http, "http"),
+        (format!("GET /{path}").into_bytes(), http, "http"),
+        (
+            b"\x16\x03\x01\x02\x00\x01\x00\n\x00".to_vec(),
+            "this looks like TLS; this port speaks STOMP in clear, stomps has a port of its own",
+            "tls_on_plain_port",
+        ),
+    ] {
+        for cut in 6..bytes.len() {
+            let mut decoder = Decoder::new(Limits::default());
+            let error = decoder.decode(&bytes[..cut]).expect_err("no command");
+            assert_eq!((error.to_string().as_str(), error.label()), (text, label));
+        }
+        let mut wire = Wire::fresh();
+        wire.feed(&bytes);
+        let said = wire.said();
+        assert!(said.starts_with("ERROR\n") && said.contains(text), "{said}");
+        assert!(wire.sink.is_closed);
+    }
+}
+
+#[test]
 fn content_length_tells_the_body_of_send_only() {
     let mut wire = Wire::open("1.0");
     wire.feed("SEND\ndestination:/queue/a\ncontent-length:3\n\n\0\n\0\0");

@@ -20,7 +20,7 @@ fn the_options_are_read() {
             "destination:/queue/a\nack:client-individual\n",
             "mode: Individual",
         ),
-        ("destination:/queue/a\nack:whatever\n", "mode: Auto"),
+        ("destination:/queue/a\nack:auto\n", "mode: Auto"),
         (
             "destination:/queue/a\nselector:x = 'a\\cb'\n",
             "selector: Some(\"x = 'a:b'\")",
@@ -35,6 +35,10 @@ fn the_options_are_read() {
         (
             "destination:/queue/a\nactivemq.prefetchSize:0\n",
             "prefetch: Some(1)",
+        ),
+        (
+            "destination:/queue/a\nactivemq.prefetchSize:32767\n",
+            "prefetch: Some(32767)",
         ),
         (
             "destination:/queue/a\nactivemq.priority:-128\n",
