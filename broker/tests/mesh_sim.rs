@@ -46,6 +46,7 @@
 //! * I10 and I28, in peace: who asks in a queue or under a topic that lives 900 ms, and so was
 //!   announced to nobody, has the answer; so has who waits for it at another broker.
 //! * I17: reorder buffers and learned routes are within their caps.
+//! * R16, always: nothing is promised to others where nobody consumes any more.
 //!
 //! I11 holds in all runs: while no path changes, frames arrive in the order of their origin.
 //! Exclusive consumers and monitors of reply queues are not simulated here.
@@ -243,6 +244,7 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
         (Sabotage::Learned, replies, "I10"),
         (Sabotage::Addition, replies, "I10"),
         (Sabotage::Refusals, queues, "I14"),
+        (Sabotage::Promises, queues, "R16"),
         (Sabotage::Repeats, queues, "I12"),
         (Sabotage::Gone, queues, "I13"),
         (Sabotage::Sweep, queues, "I13"),
@@ -250,6 +252,12 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
         let found = noticed(sabotage, scenarios).map(|(_, invariant)| invariant);
         assert_eq!(found, Some(invariant), "{sabotage:?}");
     }
+}
+
+#[test]
+fn credit_that_is_not_needed_any_more_is_returned_at_once() {
+    assert_eq!(sim::queue_runs::credit_after(false), (0, 0));
+    assert_eq!(sim::queue_runs::credit_after(true), (0, 0));
 }
 
 #[test]

@@ -18,8 +18,12 @@ impl Remote for Node {
     }
 
     fn interest(&self, change: Wanted) {
-        let change = self.local_consumers().change(&change);
-        self.control(Event::Interest(vec![change]));
+        let local = self.local_consumers().change(&change);
+        self.control(Event::Interest(vec![local]));
+        // After the interest, so that nobody offers by standing credit what was just withdrawn.
+        if !change.is_new && change.filter.kind == Kind::Queue {
+            self.consumer_left(&change.filter);
+        }
     }
 
     fn topic_interest(&self, name: &str, route: &mut TopicRoute) {

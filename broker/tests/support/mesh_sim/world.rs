@@ -90,6 +90,8 @@ pub enum Sabotage {
     Addition,
     /// R16: who refused a message is forgotten.
     Refusals,
+    /// R16: what was granted stands when the consumers it was granted for are gone.
+    Promises,
     /// R17: a receiver takes what it has already once more.
     Repeats,
     /// R18: who took a message and has no consumer for it any more keeps it.
