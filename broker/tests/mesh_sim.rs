@@ -113,7 +113,7 @@ const LARGE: [&str; 5] = [
 ];
 
 /// What the kinds of runs are there for; each happens in the fixed runs.
-const SEEN: [&str; 12] = [
+const SEEN: [&str; 13] = [
     "claim refused",
     "costs tried",
     "deny",
@@ -125,6 +125,7 @@ const SEEN: [&str; 12] = [
     "old clock",
     "only path judged",
     "parted",
+    "producer is slowed",
     "producer waits",
 ];
 

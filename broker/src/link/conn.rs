@@ -152,9 +152,13 @@ impl LinkData {
         self.conn.store(conn);
     }
 
-    /// Queues a frame. Wakes the writer.
-    pub fn append(&self, frame: Queued, source: Source, now: Now) -> Append {
-        let outcome = self.ring().append(frame, source, now);
+    /// Queues a frame. Wakes the writer. Beside the outcome: how full the ring is now, by which its
+    /// producer is slowed or held (R10).
+    pub fn append(&self, frame: Queued, source: Source, now: Now) -> (Append, Level) {
+        let mut ring = self.ring();
+        let outcome = ring.append(frame, source, now);
+        let level = ring.level();
+        drop(ring);
         if outcome == Append::Placed {
             if let Some(conn) = &*self.conn.load() {
                 conn.wake.notify_one();
@@ -162,7 +166,7 @@ impl LinkData {
         } else {
             self.counters.link_full.inc();
         }
-        outcome
+        (outcome, level)
     }
 
     /// How full the ring is, when that is news for control.
