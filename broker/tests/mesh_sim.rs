@@ -72,7 +72,7 @@ use sim::queue_runs::QUEUE_SCENARIOS;
 use sim::scenario::{Run, SCENARIOS, Scenario};
 use sim::shrink::{Most, shrink};
 use sim::topology::Shape;
-use sim::world::Sabotage;
+use sim::world::{Sabotage, World};
 
 /// Fresh seeds of a usual run; `CAUSEWAY_SIM_SEEDS` says another number.
 const USUAL: u64 = 200;
@@ -259,6 +259,22 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
 fn credit_that_is_not_needed_any_more_is_returned_at_once() {
     assert_eq!(sim::queue_runs::credit_after(false), (0, 0));
     assert_eq!(sim::queue_runs::credit_after(true), (0, 0));
+}
+
+#[test]
+fn a_link_that_carries_one_message_for_longer_than_it_may_stand_still_stays_up() {
+    let failure = |sabotage| {
+        let mut world = World::new(Shape::Chain, 2, 1);
+        world.sabotage = sabotage;
+        (0..2).for_each(|at| world.start(at));
+        world.run(std::time::Duration::from_secs(1));
+        world.settle();
+        world.long_message();
+        world.oracle.failure
+    };
+    assert!(failure(None).is_none(), "{:?}", failure(None));
+    // The link ends, and the message is too old for another way.
+    assert!(failure(Some(Sabotage::Took)).is_some());
 }
 
 #[test]

@@ -111,6 +111,8 @@ pub enum Sabotage {
     Producers,
     /// Frames are forgotten when they are written, not when they are acknowledged (R10).
     Forget,
+    /// Bytes of a message that a wire takes are no progress of its link (3.5).
+    Took,
     /// A part of a frame is no sign of life (R11).
     Sign,
     /// What has no route is dropped at once (R14).
