@@ -16,9 +16,6 @@ fn main() -> ExitCode {
     }
     match cli::run(args) {
         Ok(exit) => exit.into(),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            Exit::Failure.into()
-        }
+        Err(error) => cli::failure::tell(&error).into(),
     }
 }

@@ -7,6 +7,24 @@ use std::sync::Arc;
 use super::Output;
 use crate::documents::{Problem, Source};
 
+/// A file that was named cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {what}", path.display())]
+pub struct FileError {
+    path: PathBuf,
+    what: String,
+}
+
+impl FileError {
+    /// What is wrong with the file at a path, from whatever error says it.
+    pub fn at<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Self {
+        move |what| Self {
+            path: path.to_owned(),
+            what: what.to_string(),
+        }
+    }
+}
+
 /// Reads files; `-` is standard input.
 ///
 /// # Errors

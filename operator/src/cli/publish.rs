@@ -4,9 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-
 use super::connect::{self, Connect};
+use super::input::FileError;
 use super::subscribe::{seconds, show};
 use super::{Exit, Output};
 use crate::client::publish::{self, Publication};
@@ -115,5 +114,5 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
         std::io::stdin().lock().read_to_end(&mut body)?;
         return Ok(body);
     }
-    std::fs::read(path).with_context(|| path.display().to_string())
+    Ok(std::fs::read(path).map_err(FileError::at(path))?)
 }

@@ -4,11 +4,10 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-
+use super::input::FileError;
 use super::{Exit, Output};
 use crate::client::http;
-use crate::client::locate::{self, FindError, Located};
+use crate::client::locate::{self, Located};
 use crate::client::status::describe;
 use crate::client::view::StatusView;
 use crate::local::state::HOME;
@@ -50,20 +49,11 @@ pub struct Args {
 /// Prints one broker's view of the network.
 ///
 /// # Errors
-/// No broker answers.
+/// There is no network to ask, or no broker answers.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let asked = match asked(args) {
-        Ok(asked) => asked,
-        Err(error) if matches!(error.downcast_ref(), Some(FindError::NoSuchNetwork { .. })) => {
-            eprintln!("error: {error:#}");
-            return Ok(Exit::BadInput);
-        }
-        Err(error) => return Err(error),
-    };
+    let asked = asked(args)?;
     let token = match &args.token_file {
-        Some(path) => {
-            Some(std::fs::read_to_string(path).with_context(|| path.display().to_string())?)
-        }
+        Some(path) => Some(std::fs::read_to_string(path).map_err(FileError::at(path))?),
         None => None,
     };
     let token = token.as_deref().map(str::trim);
