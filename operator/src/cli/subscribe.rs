@@ -19,7 +19,7 @@ Examples:
   causeway sub stomp://127.0.0.1:61613 queue/orders --selector \"JMSPriority > 5\" --count 1 --headers -u amq
   causeway sub stomp://127.0.0.1:61613 queue/echo --echo -u amq
 
-Ends with 1 if --timeout is over before --count messages came.")]
+Ends with 1 if --timeout is over and nothing came, or fewer than --count messages.")]
 pub struct Args {
     /// Where to connect and as whom.
     #[command(flatten)]
