@@ -90,6 +90,49 @@ fn what_was_named_wrongly_is_bad_usage_and_a_connection_that_fails_is_not() {
 }
 
 #[test]
+fn arguments_that_make_no_sense_are_bad_usage_before_anything_is_sent() {
+    let folder = folder("arguments");
+    for command in ["pub", "sub"] {
+        let none = [command, NOBODY, "queue/a", "--count", "0"];
+        ends_with(&folder, 2, &none, "at least 1");
+        for own in ["destination:/queue/b", "receipt:1"] {
+            let header = [command, NOBODY, "queue/a", "--header", own];
+            ends_with(&folder, 2, &header, "this command sets that header itself");
+        }
+    }
+    let length = [
+        "pub",
+        NOBODY,
+        "queue/a",
+        "x",
+        "--header",
+        "content-length:99",
+    ];
+    ends_with(
+        &folder,
+        2,
+        &length,
+        "all of destination, content-length, receipt",
+    );
+    let reply = [
+        "pub",
+        NOBODY,
+        "queue/a",
+        "x",
+        "--header",
+        "reply-to:/queue/b",
+    ];
+    ends_with(&folder, 3, &reply, "refused");
+    ends_with(
+        &folder,
+        2,
+        &[&reply[..], &["--reply"]].concat(),
+        "--header reply-to",
+    );
+    std::fs::remove_dir_all(&folder).ok();
+}
+
+#[test]
 fn status_of_nothing_is_bad_usage_and_of_a_broker_that_is_not_there_a_failure() {
     let folder = folder("status");
     std::fs::write(folder.join("file"), "x").expect("written");

@@ -8,7 +8,13 @@ use crate::client::StompError;
 use crate::client::http::HttpError;
 use crate::client::locate::FindError;
 use crate::client::password::PasswordError;
+use crate::client::target::OwnHeader;
 use crate::local::state::StateError;
+
+/// Arguments that do not go together, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
 
 /// Says what went wrong, and what that is as an exit code.
 #[must_use]
@@ -27,7 +33,7 @@ pub fn exit(error: &anyhow::Error) -> Exit {
 /// What this error by itself says, where it says anything.
 fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     let is_usage = |is_usage: bool| is_usage.then_some(Exit::BadInput);
-    if error.is::<FileError>() {
+    if error.is::<FileError>() || error.is::<UsageError>() || error.is::<OwnHeader>() {
         return Some(Exit::BadInput);
     }
     if let Some(error) = error.downcast_ref::<PasswordError>() {

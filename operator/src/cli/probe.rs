@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, value_name = "DEST", value_parser = target::destination, default_value = probe::OWN)]
     pub dest: String,
     /// So many messages, one after the other.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 5, value_parser = target::count)]
     pub count: u64,
     /// Wait so many seconds for each.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]

@@ -34,14 +34,15 @@ pub struct Args {
     /// Take the body from a file; `-` is standard input.
     #[arg(long, short, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A further header; may be given more than once.
+    /// A further header; may be given more than once. The command itself sets destination, content-length, receipt, and
+    /// what --reply and --persistent stand for.
     #[arg(long, short = 'H', value_name = "NAME:VALUE", value_parser = target::header)]
     pub header: Vec<(String, String)>,
     /// Mark the message as persistent.
     #[arg(long)]
     pub persistent: bool,
     /// Send so many messages.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 1)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = target::count)]
     pub count: u64,
     /// Wait until the broker has taken each message, not only the last one.
     #[arg(long)]
@@ -72,6 +73,10 @@ fn send(args: Args) -> anyhow::Result<Exit> {
         (None, Some(path)) => read(path)?,
         (None, None) => Vec::new(),
     };
+    let mut own = vec!["destination", "content-length", "receipt"];
+    own.extend((args.reply > 0).then_some("reply-to"));
+    own.extend(args.persistent.then_some("persistent"));
+    target::refuse_own(&args.header, &own)?;
     let mut headers = args.header;
     if args.persistent {
         headers.push(("persistent".to_owned(), "true".to_owned()));

@@ -7,6 +7,7 @@ use causeway_broker::wire::stomp::client::Frame;
 use clap::ValueEnum;
 
 use super::connect::{self, Connect};
+use super::failure::UsageError;
 use super::{Exit, Output};
 use crate::client::subscribe::{self, Subscription};
 use crate::client::target;
@@ -36,11 +37,12 @@ pub struct Args {
     /// Refuse every message instead of acknowledging it: it becomes a dead letter, or is dropped where it is not persistent. Needs --ack client or client-individual
     #[arg(long)]
     pub nack: bool,
-    /// A further header of the subscription; may be given more than once.
+    /// A further header of the subscription; may be given more than once. The command itself sets id, destination, ack
+    /// and receipt.
     #[arg(long, short = 'H', value_name = "NAME:VALUE", value_parser = target::header)]
     pub header: Vec<(String, String)>,
     /// Stop after so many messages.
-    #[arg(long, short = 'n', value_name = "N")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = target::count)]
     pub count: Option<u64>,
     /// Stop after so many seconds without a message.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -84,16 +86,20 @@ impl Ack {
 /// No password, or the connection fails.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     if args.nack && args.ack == Ack::Auto {
-        eprintln!(
-            "error: --nack needs --ack client or --ack client-individual: with --ack auto a message counts as consumed when it is sent, and nothing is left to refuse"
-        );
-        return Ok(Exit::BadInput);
+        return Err(UsageError(
+            "--nack needs --ack client or --ack client-individual: with --ack auto a message counts as consumed when it is sent, and nothing is left to refuse"
+                .to_owned(),
+        )
+        .into());
     }
     let has_user = args.connect.user.is_some();
     connect::judge(receive(args), has_user)
 }
 
 fn receive(args: Args) -> anyhow::Result<Exit> {
+    let mut own = vec!["id", "destination", "ack", "receipt"];
+    own.extend(args.selector.is_some().then_some("selector"));
+    target::refuse_own(&args.header, &own)?;
     let subscription = Subscription {
         destination: args.destination,
         selector: args.selector,
