@@ -154,6 +154,21 @@ fn status_of_nothing_is_bad_usage_and_of_a_broker_that_is_not_there_a_failure() 
     std::fs::remove_dir_all(&folder).ok();
 }
 
+#[test]
+fn up_refuses_what_is_no_text_and_what_can_be_no_state_folder() {
+    let folder = folder("up");
+    std::fs::write(folder.join("state"), "x").expect("written");
+    std::fs::write(folder.join("latin.yaml"), b"a: 1\nb: caf\xe9\n").expect("written");
+    let text = "latin.yaml: line 2 is not UTF-8";
+    ends_with(&folder, 2, &["up", "latin.yaml"], text);
+    ends_with(&folder, 2, &["render", "latin.yaml"], text);
+    for state in ["state", "state/below"] {
+        let arguments = ["up", COUNTRIES, "--state", state];
+        ends_with(&folder, 2, &arguments, "cannot be made: state is a file");
+    }
+    std::fs::remove_dir_all(&folder).ok();
+}
+
 /// Takes one TLS connection with a certificate of its own making; the authority's certificate.
 fn tls_listener(name: &str) -> (u16, String) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).expect("a certificate");
