@@ -11,7 +11,7 @@ fn main() -> ExitCode {
         .install_default()
         .is_err()
     {
-        eprintln!("error: another TLS provider is already installed");
+        cli::out::complain("error: another TLS provider is already installed");
         return Exit::Failure.into();
     }
     match cli::run(args) {

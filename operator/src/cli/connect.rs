@@ -7,8 +7,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::Exit;
 use super::input::FileError;
+use super::{Exit, out};
 use crate::client::connection::Login;
 use crate::client::{Connection, StompError, Target, password};
 
@@ -126,7 +126,7 @@ pub fn judge(result: anyhow::Result<Exit>, has_user: bool) -> anyhow::Result<Exi
         _ => "",
     };
     if known.is_some_and(StompError::is_negative) {
-        eprintln!("error: {error:#}{hint}");
+        out::complain(format_args!("error: {error:#}{hint}"));
         return Ok(Exit::Negative);
     }
     Err(error)

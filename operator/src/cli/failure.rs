@@ -4,6 +4,7 @@ use std::error::Error;
 
 use super::Exit;
 use super::input::FileError;
+use super::out::{self, OutError};
 use crate::client::StompError;
 use crate::client::http::HttpError;
 use crate::client::locate::FindError;
@@ -16,10 +17,13 @@ use crate::local::state::StateError;
 #[error("{0}")]
 pub struct UsageError(pub String);
 
-/// Says what went wrong, and what that is as an exit code.
+/// Says what went wrong, and what that is as an exit code. That nobody reads on is nothing wrong, and nothing is said.
 #[must_use]
 pub fn tell(error: &anyhow::Error) -> Exit {
-    eprintln!("error: {error:#}");
+    if matches!(error.downcast_ref(), Some(OutError::Gone)) {
+        return Exit::Good;
+    }
+    out::complain(format_args!("error: {error:#}"));
     exit(error)
 }
 

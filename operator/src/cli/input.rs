@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Output;
+use super::{Output, out};
 use crate::documents::parse::MAX_BYTES;
 use crate::documents::{Problem, Source};
 
@@ -96,12 +96,14 @@ pub fn print(problems: &[Problem], output: Output) {
     match output {
         Output::Json => problems
             .iter()
-            .for_each(|problem| println!("{}", problem.to_json())),
+            .map(Problem::to_json)
+            // What is wrong counts, not who reads it.
+            .for_each(|line| drop(out::print(line + "\n"))),
         Output::Text => {
             let colours = std::io::stderr().is_terminal();
             problems
                 .iter()
-                .for_each(|problem| eprint!("{}", problem.to_text(colours)));
+                .for_each(|problem| out::complain(problem.to_text(colours).trim_end_matches('\n')));
         }
     }
 }

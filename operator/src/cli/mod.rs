@@ -5,6 +5,7 @@ pub mod connect;
 pub mod crds;
 pub mod failure;
 pub mod input;
+pub mod out;
 pub mod probe;
 pub mod publish;
 pub mod render;

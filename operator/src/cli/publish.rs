@@ -1,13 +1,13 @@
 //! `causeway pub URL DEST [BODY]`.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::connect::{self, Connect};
 use super::input::FileError;
 use super::subscribe::{seconds, show};
-use super::{Exit, Output};
+use super::{Exit, Output, out};
 use crate::client::publish::{self, Publication};
 use crate::client::target;
 
@@ -91,23 +91,22 @@ fn send(args: Args) -> anyhow::Result<Exit> {
         patience: args.timeout,
     };
     let connection = args.connect.open()?;
-    let mut out = std::io::stdout().lock();
     let mut printed = Ok(());
     let outcome = publish::run(connection, &publication, |answer, time| {
         let line = show(answer, false, args.output);
         let milliseconds = time.as_secs_f64() * 1e3;
         if printed.is_ok() {
-            printed = writeln!(out, "{line}");
+            printed = out::print(line + "\n");
         }
         if args.output == Output::Text {
-            eprintln!("answered after {milliseconds:.1} ms");
+            out::complain(format_args!("answered after {milliseconds:.1} ms"));
         }
     })?;
     printed?;
     match outcome.missing() {
         None => Ok(Exit::Good),
         Some(what) => {
-            eprintln!("error: {what}");
+            out::complain(format_args!("error: {what}"));
             Ok(Exit::Negative)
         }
     }

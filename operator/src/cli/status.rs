@@ -1,10 +1,11 @@
 //! `causeway status [NAME]`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::input::FileError;
+use super::out::{self, OutError};
 use super::{Exit, Output};
 use crate::client::http;
 use crate::client::locate::{self, Located};
@@ -167,12 +168,11 @@ impl Page {
     }
 }
 
-fn print(text: &str, is_followed: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if is_followed && out.is_terminal() {
-        // Clear the screen and go to its first line.
-        out.write_all(b"\x1b[H\x1b[2J")?;
-    }
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+fn print(text: &str, is_followed: bool) -> Result<(), OutError> {
+    // Clear the screen and go to its first line.
+    let clear = match is_followed && std::io::stdout().is_terminal() {
+        true => "\x1b[H\x1b[2J",
+        false => "",
+    };
+    out::print(format!("{clear}{text}"))
 }

@@ -1,6 +1,5 @@
 //! `causeway sub URL DEST`.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use causeway_broker::wire::stomp::client::Frame;
@@ -8,7 +7,7 @@ use clap::ValueEnum;
 
 use super::connect::{self, Connect};
 use super::failure::UsageError;
-use super::{Exit, Output};
+use super::{Exit, Output, out};
 use crate::client::subscribe::{self, Subscription};
 use crate::client::target;
 
@@ -111,11 +110,12 @@ fn receive(args: Args) -> anyhow::Result<Exit> {
         echoes: args.echo,
     };
     let connection = args.connect.open()?;
-    let mut out = std::io::stdout().lock();
+    let mut printed = Ok(());
     let is_complete = subscribe::run(connection, &subscription, |message| {
-        writeln!(out, "{}", show(message, args.headers, args.output))?;
-        out.flush()
+        printed = out::print(show(message, args.headers, args.output) + "\n");
+        printed.is_ok()
     })?;
+    printed?;
     Ok(if is_complete {
         Exit::Good
     } else {
