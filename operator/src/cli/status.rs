@@ -28,15 +28,15 @@ Examples:
   causeway status --watch
   causeway status --broker http://127.0.0.1:61621   # as the second site sees it")]
 pub struct Args {
-    /// Name of the network, where several were started here.
+    /// Name of the network, where several were started below this folder; not together with --state, which names one.
     pub name: Option<String>,
-    /// The admin page of the broker to ask.
+    /// The admin page of the broker to ask, instead of NAME or --state.
     #[arg(long, value_name = "URL", conflicts_with = "name")]
     pub broker: Option<String>,
     /// The token of that page, where it wants one.
     #[arg(long, value_name = "FILE", requires = "broker")]
     pub token_file: Option<PathBuf>,
-    /// The state folder of `causeway up`, if it is not below .causeway.
+    /// The state folder of `causeway up`, if it is not below .causeway; it holds one network, so no NAME is taken.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["broker", "name"])]
     pub state: Option<PathBuf>,
     /// Follow it until Ctrl-C.
