@@ -51,7 +51,7 @@ fn what_waits_in_the_queues_of_a_broker_that_is_stopped_goes_to_others_that_have
     })?;
     let extra = consumer.receive(Duration::from_millis(500))?;
     ensure!(extra.is_none(), "one too many: {extra:?}");
-    Ok(())
+    network.stop()
 }
 
 /// What the `lost` event of a site tells: all messages, and those of the queue of work.
