@@ -16,6 +16,7 @@ use crate::config::diff;
 use crate::config::reload::{self, Seen, Watch};
 use crate::link::node::Node;
 use crate::link::{io, settings};
+use crate::lost::Lost;
 use crate::net::connection::Shared;
 use crate::net::listener::{self, Listeners};
 use crate::security::authn::Authenticator;
@@ -112,6 +113,8 @@ struct App {
 impl App {
     async fn start(options: &Options, config: Arc<Config>) -> anyhow::Result<Self> {
         let epoch = next_epoch(Path::new(&config.broker.state_dir))?;
+        // Whoever has not asked for it by now never will.
+        let _ = Lost::take(Path::new(&config.broker.state_dir));
         let cancel = CancellationToken::new();
         let mesh = settings::mesh_config(&config);
         let broker = Arc::new(Broker::new(config.clone(), epoch, mesh.bid().0));
@@ -300,16 +303,32 @@ impl App {
             tokio::time::sleep(Duration::from_secs_f64(pause)).await;
         }
         self.node.leave(limits.drain.duration() / 4).await;
+        self.tell_lost();
+        self.cancel.cancel();
+        tracing::info!("broker stopped");
+    }
+}
+
+impl App {
+    /// Logs what this stop takes with it, and leaves it in the state folder.
+    fn tell_lost(&self) {
         let queues = self.broker.queues.all();
-        let lost: usize = queues.iter().map(|cell| cell.numbers().depth).sum();
-        if lost > 0 {
+        let depths = queues.iter().map(|cell| {
+            let depth = u64::try_from(cell.numbers().depth).unwrap_or(u64::MAX);
+            (cell.destination.name.to_string(), depth)
+        });
+        let lost = Lost::count(depths);
+        if lost.messages > 0 {
             tracing::warn!(
-                messages = lost,
+                messages = lost.messages,
+                queues = lost.queues.len(),
                 "queue messages are lost: no other site has a consumer for them, or they could not be handed over in time"
             );
         }
-        self.cancel.cancel();
-        tracing::info!("broker stopped");
+        let kept = lost.keep(Path::new(&self.broker.config().broker.state_dir));
+        if let Err(error) = kept {
+            tracing::warn!(%error, "what is lost cannot be written to the state folder");
+        }
     }
 }
 

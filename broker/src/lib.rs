@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod link;
+pub mod lost;
 pub mod mesh;
 pub mod metrics;
 pub mod model;

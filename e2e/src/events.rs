@@ -17,7 +17,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// `site`, `link`, `ready`, `applied`, `exit`, `error`.
+    /// `site`, `link`, `ready`, `applied`, `exit`, `lost`, `error`.
     #[must_use]
     pub fn kind(&self) -> &str {
         self.text("event")

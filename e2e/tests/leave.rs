@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use causeway_e2e::deliveries::Deliveries;
 use causeway_e2e::document::{Document, MCOLLECTIVE, Shape};
+use causeway_e2e::events::{Event, Events};
 use causeway_e2e::network::Network;
 use causeway_e2e::wait;
 
+const REST: &str = "/queue/mcollective.rest";
 const WORK: &str = "/queue/mcollective.work";
 const MESSAGES: usize = 500;
 
@@ -49,5 +51,40 @@ fn what_waits_in_the_queues_of_a_broker_that_is_stopped_goes_to_others_that_have
     })?;
     let extra = consumer.receive(Duration::from_millis(500))?;
     ensure!(extra.is_none(), "one too many: {extra:?}");
+    network.stop()
+}
+
+/// What the `lost` event of a site tells: all messages, and those of the queue of work.
+fn lost(events: &Events, site: &str) -> Result<(u64, u64)> {
+    let is_wanted = |event: &Event| event.is_about("lost", site);
+    let event = events.wait(0, "lost", wait::PATIENCE, is_wanted)?;
+    let work = &event.value["queues"]["mcollective.work"];
+    let numbers = event.value["messages"].as_u64().zip(work.as_u64());
+    numbers.with_context(|| event.value.to_string())
+}
+
+fn fill(network: &Network, site: &str) -> Result<()> {
+    let mut producer = network.connect(site, MCOLLECTIVE)?;
+    for body in ["1", "2", "3"] {
+        producer.send_with_receipt(WORK, &[], body)?;
+    }
+    producer.send_with_receipt(REST, &[], "4")?;
+    producer.disconnect()
+}
+
+#[test]
+fn what_nobody_else_consumes_is_counted_by_queue_when_its_site_ends() -> Result<()> {
+    let mut network = Network::up(Document::new(Shape::Chain, &["ie", "uk", "us"]))?;
+    fill(&network, "us")?;
+    network.change(|document| document.sites.retain(|site| site != "us"))?;
+    ensure!(lost(&network.events, "us")? == (4, 3));
+    fill(&network, "ie")?;
+    // What one site hands over before it ends is not lost with it, and is not counted.
+    let mut consumer = network.connect("uk", MCOLLECTIVE)?;
+    consumer.subscribe("1", REST, &[])?;
+    consumer.message()?;
+    let events = network.events.clone();
+    network.stop()?;
+    ensure!(lost(&events, "ie")? == (3, 3));
     Ok(())
 }

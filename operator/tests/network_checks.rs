@@ -209,6 +209,23 @@ fn a_group_that_is_named_on_one_side_only_is_a_warning_with_what_may_be_meant() 
 }
 
 #[test]
+fn a_user_who_may_do_nothing_is_a_warning() {
+    let (start, _) = COUNTRIES.split_once("groups: [admins,").expect("groups");
+    let (_, rest) = COUNTRIES[start.len()..].split_once(']').expect("an end");
+    let with = |line: &str| warnings(&format!("{start}{line}{rest}")).join("\n");
+    let found = with("groups: [visitors]");
+    let expected = "spec.groups: no right names any of the groups visitors: it can use temporary destinations at most";
+    assert!(found.contains(expected), "{found}");
+    let found = with("groups: []");
+    assert!(
+        found.contains("spec: the user has neither groups nor permissions"),
+        "{found}"
+    );
+    let found = with("permissions: [{queue: x, operations: [Read]}]");
+    assert!(!found.contains("temporary"), "{found}");
+}
+
+#[test]
 fn a_user_with_a_certificate_nobody_asks_for_is_a_warning() {
     let text = COUNTRIES.replacen(
         "credentials: {type: Password, secretRef: {name: user-amq}}",

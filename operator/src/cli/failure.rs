@@ -52,8 +52,10 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     if let Some(error) = error.downcast_ref::<HttpError>() {
         return match error {
             HttpError::Url(_) => Some(Exit::BadInput),
-            HttpError::Status { .. } => Some(Exit::Negative),
-            HttpError::Io { .. } | HttpError::Strange { .. } => None,
+            HttpError::Status {
+                status: 401 | 403, ..
+            } => Some(Exit::Negative),
+            HttpError::Status { .. } | HttpError::Io { .. } | HttpError::Strange { .. } => None,
         };
     }
     let error = error.downcast_ref::<StompError>()?;
@@ -97,6 +99,7 @@ mod tests {
             status,
         };
         assert_eq!(exit(&status(401).into()), Exit::Negative);
+        assert_eq!(exit(&status(404).into()), Exit::Failure);
         let failures: [anyhow::Error; 4] = [
             StompError::Io {
                 target: user(),

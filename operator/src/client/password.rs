@@ -129,14 +129,14 @@ fn pick(user: &str, documents: &Documents) -> Result<String, Option<String>> {
 
 /// Asks on the terminal, which shows nothing meanwhile.
 fn prompt(user: &str) -> io::Result<String> {
-    eprint!("Password of {user}: ");
-    io::stderr().flush()?;
+    let mut terminal = io::stderr();
+    write!(terminal, "Password of {user}: ").and_then(|()| terminal.flush())?;
     let is_hidden = echo("-echo");
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
     if is_hidden {
         echo("echo");
-        eprintln!();
+        writeln!(terminal)?;
     }
     read?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())

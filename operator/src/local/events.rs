@@ -49,6 +49,15 @@ pub enum Event {
         /// How.
         status: String,
     },
+    /// A broker that ended as planned had messages that nobody else took over.
+    Lost {
+        /// Its site.
+        site: String,
+        /// How many.
+        messages: u64,
+        /// How many in each queue.
+        queues: BTreeMap<String, u64>,
+    },
     /// Something is wrong.
     Error {
         /// What.
@@ -152,6 +161,11 @@ impl Event {
             Self::Ready => "ready: every site listens, every link is up".to_owned(),
             Self::Applied { hash } => format!("the change is in force everywhere ({hash})"),
             Self::Exit { site, status } => format!("site {site} ended ({status})"),
+            Self::Lost {
+                site,
+                messages,
+                queues,
+            } => lost(site, *messages, queues),
             Self::Error {
                 message,
                 file,
@@ -168,6 +182,32 @@ impl Event {
             }
         }
     }
+}
+
+/// So many queues are named in a line for people, the fullest first.
+const NAMED: usize = 5;
+
+fn lost(site: &str, messages: u64, queues: &BTreeMap<String, u64>) -> String {
+    let mut fullest: Vec<(&String, &u64)> = queues.iter().collect();
+    fullest.sort_by_key(|(_, depth)| std::cmp::Reverse(**depth));
+    let named = fullest.iter().take(NAMED);
+    let mut names: Vec<String> = named
+        .map(|(name, depth)| format!("{name} ({depth})"))
+        .collect();
+    if fullest.len() > NAMED {
+        names.push(format!("and {} more", fullest.len() - NAMED));
+    }
+    let many = |count: u64, word: &str| match count {
+        1 => format!("1 {word}"),
+        _ => format!("{count} {word}s"),
+    };
+    format!(
+        "site {site}: {} in {} {} lost with it: {}",
+        many(messages, "message"),
+        many(fullest.len() as u64, "queue"),
+        if messages == 1 { "was" } else { "were" },
+        names.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -208,6 +248,33 @@ mod tests {
         assert_eq!(
             Event::error("no").with_outcome("all stays").to_json(),
             r#"{"event":"error","message":"no; all stays"}"#
+        );
+    }
+
+    #[test]
+    fn what_was_lost_is_told_with_the_fullest_queues_first() {
+        let event = |queues: &[(&str, u64)]| Event::Lost {
+            site: "ie".to_owned(),
+            messages: queues.iter().map(|(_, depth)| depth).sum(),
+            queues: queues
+                .iter()
+                .map(|(name, depth)| ((*name).to_owned(), *depth))
+                .collect(),
+        };
+        assert_eq!(
+            event(&[("a", 1), ("b", 2)]).to_text(),
+            "site ie: 3 messages in 2 queues were lost with it: b (2), a (1)"
+        );
+        assert_eq!(
+            event(&[("a", 1)]).to_text(),
+            "site ie: 1 message in 1 queue was lost with it: a (1)"
+        );
+        let seven = ["a", "b", "c", "d", "e", "f", "g"].map(|name| (name, 1));
+        let text = event(&seven).to_text();
+        assert!(text.ends_with(": a (1), b (1), c (1), d (1), e (1), and 2 more"));
+        assert_eq!(
+            event(&[("a", 1)]).to_json(),
+            r#"{"event":"lost","site":"ie","messages":1,"queues":{"a":1}}"#
         );
     }
 }

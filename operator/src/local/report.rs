@@ -105,7 +105,7 @@ impl Reporter {
             Event::Link { state, .. } if state == "up" => GREEN,
             Event::Ready | Event::Applied { .. } => GREEN,
             Event::Link { state, .. } if state == "connecting" => return text,
-            Event::Link { .. } => YELLOW,
+            Event::Link { .. } | Event::Lost { .. } => YELLOW,
             Event::Exit { .. } | Event::Error { .. } => RED,
             Event::Site { .. } => return text,
         };

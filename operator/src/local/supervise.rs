@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use causeway_broker::lost::Lost;
+
 use super::children::{Change, Children, Launch, LogTo};
 use super::events::Event;
 use super::layout;
@@ -241,7 +243,14 @@ impl<'a> Supervisor<'a> {
                 is_left_dead,
             } => {
                 self.progress.ended(&site, is_left_dead);
+                let lost = Lost::take(&self.folder.data(&site));
+                let after = lost.map(|lost| Event::Lost {
+                    site: site.clone(),
+                    messages: lost.messages,
+                    queues: lost.queues,
+                });
                 self.reporter.event(&Event::Exit { site, status });
+                self.report(after.into_iter().collect());
             }
             Change::NotStarted { message } => self.reporter.event(&Event::error(message)),
         }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use super::Check;
 use crate::api::network::Authorization;
+use crate::api::user::{Effect, Permission};
 use crate::documents::schema_walk::nearest;
 use crate::finding::{Finding, Subject};
 
+const TEMPORARY: &str = "spec.authorization.temporary";
 /// Stands for everybody who is logged in.
 const EVERYBODY: &str = "*";
 
@@ -41,6 +43,7 @@ impl Check<'_> {
                 self.findings.push(finding);
             }
         }
+        self.powerless(&granted);
         for (user, index, group) in members() {
             if granted.contains_key(group) {
                 continue;
@@ -57,12 +60,55 @@ impl Check<'_> {
     }
 }
 
+impl Check<'_> {
+    /// L11: users without rights.
+    fn powerless(&mut self, granted: &BTreeMap<&str, String>) {
+        // Temporary destinations alone are of no use.
+        let everybody = granted.get(EVERYBODY);
+        if everybody.is_some_and(|path| !path.starts_with(TEMPORARY)) {
+            return;
+        }
+        let declared = self.declared;
+        for (name, user) in &declared.users {
+            let mut groups = user.groups.iter().flatten();
+            let is_allowed = |right: &Permission| right.effect != Some(Effect::Deny);
+            if groups.any(|group| granted.contains_key(group.as_str()))
+                || user.permissions.iter().flatten().any(is_allowed)
+            {
+                continue;
+            }
+            let written: Vec<&str> = user.groups.iter().flatten().map(String::as_str).collect();
+            let (path, reason) = match written.is_empty() {
+                true => (
+                    "spec",
+                    "the user has neither groups nor permissions".to_owned(),
+                ),
+                false => (
+                    "spec.groups",
+                    format!("no right names any of the groups {}", written.join(", ")),
+                ),
+            };
+            let reason = format!("{reason}: it can use temporary destinations at most");
+            let finding = Finding::warning(Subject::User(name.clone()), path, reason);
+            self.findings.push(finding);
+        }
+    }
+}
+
 fn meant<'a>(group: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     nearest(group, known.filter(|name| *name != EVERYBODY))
         .map(|near| format!("did you mean {near}?"))
 }
 
-/// Every group that has rights, with the first place that names it.
+fn named(
+    lists: Vec<(&Option<Vec<String>>, String)>,
+) -> impl Iterator<Item = (&Vec<String>, String)> {
+    lists
+        .into_iter()
+        .filter_map(|(groups, path)| Some((groups.as_ref()?, path)))
+}
+
+/// Every group that has rights, with the first place that names it: temporary destinations come last.
 fn granted(rights: &Authorization) -> BTreeMap<&str, String> {
     let mut lists = Vec::new();
     for (index, entry) in rights.entries.iter().flatten().enumerate() {
@@ -71,15 +117,14 @@ fn granted(rights: &Authorization) -> BTreeMap<&str, String> {
         lists.push((&entry.write, format!("{path}.write")));
         lists.push((&entry.admin, format!("{path}.admin")));
     }
-    if let Some(temporary) = &rights.temporary {
-        let path = "spec.authorization.temporary";
-        lists.push((&temporary.read, format!("{path}.read")));
-        lists.push((&temporary.write, format!("{path}.write")));
-        lists.push((&temporary.admin, format!("{path}.admin")));
-    }
-    let written = lists
-        .into_iter()
-        .filter_map(|(groups, path)| Some((groups.as_ref()?, path)));
+    let written = named(lists);
+    let temporary = rights.temporary.iter().flat_map(|temporary| {
+        named(vec![
+            (&temporary.read, format!("{TEMPORARY}.read")),
+            (&temporary.write, format!("{TEMPORARY}.write")),
+            (&temporary.admin, format!("{TEMPORARY}.admin")),
+        ])
+    });
     let collectives = rights.collectives.iter().flatten().enumerate();
     let of_collectives = collectives.flat_map(|(index, collective)| {
         let path = format!("spec.authorization.collectives[{index}]");
@@ -89,7 +134,7 @@ fn granted(rights: &Authorization) -> BTreeMap<&str, String> {
         ]
     });
     let mut granted = BTreeMap::new();
-    for (groups, path) in written.chain(of_collectives) {
+    for (groups, path) in written.chain(of_collectives).chain(temporary) {
         for (index, group) in groups.iter().enumerate() {
             granted
                 .entry(group.as_str())
