@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::handover::Arrival;
 use super::state::{
-    Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, Queue, QueueCounters, QueueLimits,
+    Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, PER_MESSAGE, Queue, QueueCounters,
+    QueueLimits,
 };
 use crate::broker::ledger::{Account, Ledger};
 use crate::clock;
@@ -176,8 +177,8 @@ impl QueueCell {
         // An empty queue takes one message of any size, so that nothing waits for ever; but not so
         // many of them that the limit means nothing.
         let ledger = inner.account.ledger();
-        let is_broker_full =
-            ledger.is_full_for(size) && (inner.queue.depth() > 0 || ledger.is_overdrawn());
+        let is_broker_full = ledger.is_full_for(PER_MESSAGE + size)
+            && (inner.queue.depth() > 0 || ledger.is_overdrawn());
         if is_broker_full || inner.queue.is_full_for(size) {
             return Enqueued::Full;
         }
@@ -219,8 +220,8 @@ impl QueueCell {
             ..
         } = &mut *inner;
         // While the broker is full a backlog grows no more.
-        let most = if account.ledger().is_full_for(message.len()) {
-            queue.bytes()
+        let most = if account.ledger().is_full_for(PER_MESSAGE + message.len()) {
+            queue.memory()
         } else {
             usize::MAX
         };
@@ -302,7 +303,7 @@ impl QueueCell {
 
     fn perform(self: &Arc<Self>, inner: &mut Inner, work: &mut Work) {
         self.perform_all(inner, work);
-        inner.account.set(EMPTY + inner.queue.bytes());
+        inner.account.set(EMPTY + inner.queue.memory());
     }
 
     fn perform_all(self: &Arc<Self>, inner: &mut Inner, work: &mut Work) {
