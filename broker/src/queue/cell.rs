@@ -12,7 +12,7 @@ use crate::broker::ledger::{Account, Ledger};
 use crate::clock;
 use crate::mesh::ids::Now;
 use crate::model::{Destination, Message};
-use crate::net::outbound::{AutoAck, Outbound};
+use crate::net::outbound::{Append, AutoAck, Outbound};
 use crate::net::subscriber::Subscriber;
 use crate::selector::Selector;
 
@@ -355,9 +355,10 @@ impl QueueCell {
                 if message.expires_ms != 0 && message.is_expired(clock::wall_ms()) {
                     queue.expire_held(consumer, seq, effects);
                 } else if let Some(subscriber) = targets.get(&consumer) {
-                    // A closed connection is unsubscribed soon, which brings the message back.
-                    subscriber.deliver_queue(&message, self, seq);
-                    work.touch(&subscriber.outbound);
+                    match subscriber.deliver_queue(&message, self, seq) {
+                        Append::Closed => queue.refuse(consumer, seq, effects),
+                        Append::Queued | Append::Dropped => work.touch(&subscriber.outbound),
+                    }
                 }
             }
             Effect::Dead { message, reason } => {

@@ -356,6 +356,12 @@ impl Queue {
         is_held
     }
 
+    /// The consumer is about to go and was not given the message: it is served nothing more.
+    pub fn refuse(&mut self, id: ConsumerId, seq: u64, effects: &mut Vec<Effect>) {
+        self.set_capacity(id, 0, effects);
+        self.release(id, seq, false, effects);
+    }
+
     /// Takes out every ready message whose time is over at `wall_ms`.
     pub fn expire(&mut self, wall_ms: i64, effects: &mut Vec<Effect>) {
         let expired: Vec<u64> = self
