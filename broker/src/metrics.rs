@@ -54,6 +54,10 @@ pub struct Metrics {
     pub kept_bytes: IntGauge,
     /// How many may be kept.
     pub kept_limit: IntGauge,
+    /// Bytes of frames that have not arrived whole.
+    pub arriving_bytes: IntGauge,
+    /// Bytes of subscriptions.
+    pub subscription_bytes: IntGauge,
     /// Resident memory of the process.
     pub memory_bytes: IntGauge,
     /// Sites of the network, by whether they can be reached.
@@ -305,6 +309,14 @@ impl Metrics {
             kept_limit: b.gauge(
                 "causeway_memory_kept_limit_bytes",
                 "Bytes that may be kept for clients; beyond it producers wait.",
+            ),
+            arriving_bytes: b.gauge(
+                "causeway_memory_arriving_bytes",
+                "Bytes of client frames that have not arrived whole, before the login and after it.",
+            ),
+            subscription_bytes: b.gauge(
+                "causeway_memory_subscriptions_bytes",
+                "Bytes of subscriptions and their selectors.",
             ),
             memory_bytes: b.gauge("process_resident_memory_bytes", "Resident memory."),
             mesh_sites: b.gauges(

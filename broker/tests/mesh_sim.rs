@@ -46,6 +46,7 @@
 //! * I10 and I28, in peace: who asks in a queue or under a topic that lives 900 ms, and so was
 //!   announced to nobody, has the answer; so has who waits for it at another broker.
 //! * I17: reorder buffers and learned routes are within their caps.
+//! * R16, always: nothing is promised to others where nobody consumes any more.
 //!
 //! I11 holds in all runs: while no path changes, frames arrive in the order of their origin.
 //! Exclusive consumers and monitors of reply queues are not simulated here.
@@ -71,7 +72,7 @@ use sim::queue_runs::QUEUE_SCENARIOS;
 use sim::scenario::{Run, SCENARIOS, Scenario};
 use sim::shrink::{Most, shrink};
 use sim::topology::Shape;
-use sim::world::Sabotage;
+use sim::world::{Sabotage, World};
 
 /// Fresh seeds of a usual run; `CAUSEWAY_SIM_SEEDS` says another number.
 const USUAL: u64 = 200;
@@ -112,7 +113,7 @@ const LARGE: [&str; 5] = [
 ];
 
 /// What the kinds of runs are there for; each happens in the fixed runs.
-const SEEN: [&str; 12] = [
+const SEEN: [&str; 13] = [
     "claim refused",
     "costs tried",
     "deny",
@@ -124,6 +125,7 @@ const SEEN: [&str; 12] = [
     "old clock",
     "only path judged",
     "parted",
+    "producer is slowed",
     "producer waits",
 ];
 
@@ -243,6 +245,7 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
         (Sabotage::Learned, replies, "I10"),
         (Sabotage::Addition, replies, "I10"),
         (Sabotage::Refusals, queues, "I14"),
+        (Sabotage::Promises, queues, "R16"),
         (Sabotage::Repeats, queues, "I12"),
         (Sabotage::Gone, queues, "I13"),
         (Sabotage::Sweep, queues, "I13"),
@@ -250,6 +253,28 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
         let found = noticed(sabotage, scenarios).map(|(_, invariant)| invariant);
         assert_eq!(found, Some(invariant), "{sabotage:?}");
     }
+}
+
+#[test]
+fn credit_that_is_not_needed_any_more_is_returned_at_once() {
+    assert_eq!(sim::queue_runs::credit_after(false), (0, 0));
+    assert_eq!(sim::queue_runs::credit_after(true), (0, 0));
+}
+
+#[test]
+fn a_link_that_carries_one_message_for_longer_than_it_may_stand_still_stays_up() {
+    let failure = |sabotage| {
+        let mut world = World::new(Shape::Chain, 2, 1);
+        world.sabotage = sabotage;
+        (0..2).for_each(|at| world.start(at));
+        world.run(std::time::Duration::from_secs(1));
+        world.settle();
+        world.long_message();
+        world.oracle.failure
+    };
+    assert!(failure(None).is_none(), "{:?}", failure(None));
+    // The link ends, and the message is too old for another way.
+    assert!(failure(Some(Sabotage::Took)).is_some());
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! Bad input is answered with everything that is wrong with it, and nothing else happens.
 
+use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e::client::{Client, error_text};
 use causeway_e2e::document::{Document, MCOLLECTIVE, NETWORK, Shape};
+use causeway_e2e::events::Events;
 use causeway_e2e::frame::Frame;
 use causeway_e2e::network::{Network, up_command};
-use causeway_e2e::ports::Block;
-use causeway_e2e::process::{Finished, Folder, run};
+use causeway_e2e::ports::{self, Block};
+use causeway_e2e::process::{self, Finished, Folder, run};
 use causeway_e2e::wait;
 
 /// Exit codes of the command line.
@@ -222,6 +225,27 @@ fn a_broker_that_hangs_does_not_hold_up_the_end() -> Result<()> {
     println!("ended {taken:?} after Ctrl-C with a broker that hangs, stated {STATED_END:?}");
     ensure!(taken < 5 * STATED_END, "it took {taken:?}");
     Ok(())
+}
+
+#[test]
+fn brokers_whose_log_nobody_reads_run_on() -> Result<()> {
+    let _machine = ports::whole_machine()?;
+    let block = Block::take(2)?;
+    let folder = Folder::new()?;
+    let yaml = Document::new(Shape::Chain, &["ie", "uk"]).to_yaml();
+    std::fs::write(folder.path().join("network.yaml"), yaml)?;
+    let (reader, log) = std::io::pipe()?;
+    drop(reader);
+    let mut child = up_command(folder.path(), block.base())?
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()?;
+    let output = child.stdout.take().context("no standard output")?;
+    let events = Events::follow(BufReader::new(output));
+    let ready = events.wait(0, "ready", wait::START, |event| event.kind() == "ready");
+    process::end(&mut child);
+    ready.map(drop)
 }
 
 fn one_site() -> Result<Network> {

@@ -11,14 +11,11 @@ fn main() -> ExitCode {
         .install_default()
         .is_err()
     {
-        eprintln!("error: another TLS provider is already installed");
+        cli::out::complain("error: another TLS provider is already installed");
         return Exit::Failure.into();
     }
     match cli::run(args) {
         Ok(exit) => exit.into(),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            Exit::Failure.into()
-        }
+        Err(error) => cli::failure::tell(&error).into(),
     }
 }

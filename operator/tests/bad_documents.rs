@@ -124,7 +124,7 @@ fn each_mistake_is_told_with_its_place() {
         (
             "a key of the broker",
             "  settings: {extra: {limits.frme: 1Mi}}",
-            "0.yaml:5:35: BrokerNetwork/net spec.settings.extra[\"limits.frme\"]: the broker refuses it",
+            "0.yaml:5:35: BrokerNetwork/net spec.settings.extra[\"limits.frme\"]: unknown field frme (did you mean limits.frame?)",
         ),
         (
             "memory the broker refuses",

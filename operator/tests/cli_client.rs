@@ -110,6 +110,31 @@ fn answers_that_are_missing_are_told_in_the_last_line() {
     );
 }
 
+/// What `sub` ends with where so many messages come, with these arguments.
+fn received(messages: usize, arguments: &[&str]) -> Option<i32> {
+    let (address, thread) = broker(move |frame| {
+        let message = "MESSAGE\nsubscription:0\nmessage-id:1\n\nx\0";
+        match frame.starts_with("SUBSCRIBE") {
+            true => politely(frame).map(|receipt| receipt + &message.repeat(messages)),
+            false => politely(frame),
+        }
+    });
+    let url = format!("stomp://{address}");
+    let output = causeway(&[&["sub", &url, "queue/a"], arguments].concat());
+    thread.join().expect("the broker ends");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(shown, "x\n".repeat(messages), "{}", stderr(&output));
+    output.status.code()
+}
+
+#[test]
+fn too_few_messages_within_the_time_are_a_negative_answer() {
+    assert_eq!(received(0, &["--timeout=0.2"]), Some(1));
+    assert_eq!(received(1, &["--timeout=0.2"]), Some(0));
+    assert_eq!(received(1, &["--timeout=0.2", "--count=2"]), Some(1));
+    assert_eq!(received(2, &["--timeout=0.2", "--count=2"]), Some(0));
+}
+
 #[test]
 fn a_refused_login_hints_at_the_user_when_none_was_named() {
     let refuse = |_: &str| Some("ERROR\nmessage:User name [] is invalid.\n\n\0".to_owned());

@@ -10,7 +10,7 @@ use crate::model::{Destination, Kind, Message, MessageView, ReplyTo, temporary};
 use crate::net::outbound::Append;
 use crate::net::subscriber::Subscriber;
 use crate::queue::state::DeadReason;
-use crate::queue::{Enqueued, Forwarded, QueueCell, Work};
+use crate::queue::{Enqueued, QueueCell, Work};
 use crate::security::{Identity, Verb};
 use crate::wire::stomp::encode::{self, Escaping, Presentation};
 
@@ -119,7 +119,7 @@ impl Broker {
                 }
                 result?;
             }
-            Route::RemoteTemporary(home) => self.send_to_home(*home, &stamped)?,
+            Route::RemoteTemporary(home) => self.send_to_home(*home, &stamped, work)?,
         }
         self.metrics.messages_in.inc();
         Ok(())
@@ -263,13 +263,7 @@ impl Broker {
             route.remote_into(view, sids);
             self.add_reply_route_sids(view.name, sids);
             if !sids.is_empty() {
-                self.forward_topic(view, sids);
-                let kind = if view.persistent {
-                    Forwarded::Reliable
-                } else {
-                    Forwarded::Droppable
-                };
-                work.forwarded = work.forwarded.max(kind);
+                self.forward_topic(view, sids, work);
             }
         });
     }

@@ -1,13 +1,16 @@
 //! The door to other brokers: what the local broker asks of the mesh.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use super::Broker;
 use super::matching::TopicRoute;
 use super::publish::PublishError;
 use crate::model::{Destination, Kind, MessageView};
-use crate::queue::QueueCell;
 use crate::queue::monitors::ReplyFacts;
+use crate::queue::{Forwarded, QueueCell, Work};
 use crate::selector::Selector;
 
 /// A change of what consumers here want.
@@ -19,6 +22,15 @@ pub struct Wanted {
     pub selector: Option<Selector>,
     /// True when it is new, false when it is gone.
     pub is_new: bool,
+}
+
+/// How fast the producer of a message that went to other brokers may go on (R10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as it likes.
+    Free,
+    /// The ring of a link on the way is three quarters full.
+    Slow,
 }
 
 /// What the mesh does for the broker. Called from any task; none of it waits.
@@ -40,16 +52,29 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     /// Notes that replies to that name are awaited here.
     fn teach_own(&self, kind: Kind, name: &str);
     /// Sends a topic message to other brokers.
-    fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]);
-    /// Sends a message to a temporary destination of another broker; false when that broker cannot
+    fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]) -> Pace;
+    /// Sends a message to a temporary destination of another broker; `None` when that broker cannot
     /// be reached.
-    fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool;
+    fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> Option<Pace>;
     /// Bytes that wait for links or for a route.
     fn held_bytes(&self) -> usize;
     /// True while the ring of a link is full: producers of what goes to other brokers wait (R10).
     fn is_full(&self) -> bool;
     /// A queue has messages that no consumer here can take now.
     fn queue_waits(&self, cell: &Arc<QueueCell>);
+}
+
+impl Work {
+    /// A message went to other brokers: its producer is slowed or held by the rings (R10).
+    fn note_forwarded(&mut self, view: &MessageView<'_>, pace: Pace) {
+        let kind = if view.persistent {
+            Forwarded::Reliable
+        } else {
+            Forwarded::Droppable
+        };
+        self.forwarded = self.forwarded.max(kind);
+        self.is_tight |= pace == Pace::Slow;
+    }
 }
 
 impl Broker {
@@ -101,9 +126,9 @@ impl Broker {
         }
     }
 
-    pub(super) fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]) {
+    pub(super) fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16], work: &mut Work) {
         if let Some(remote) = self.remote() {
-            remote.forward_topic(view, sids);
+            work.note_forwarded(view, remote.forward_topic(view, sids));
         }
     }
 
@@ -111,11 +136,15 @@ impl Broker {
         &self,
         home: [u8; 16],
         view: &MessageView<'_>,
+        work: &mut Work,
     ) -> Result<(), PublishError> {
-        match self.remote() {
-            Some(remote) if remote.send_to_home(home, view) => Ok(()),
-            _ => Err(PublishError::NoSuchTemporary),
+        let remote = self.remote().ok_or(PublishError::NoSuchTemporary)?;
+        let pace = remote.send_to_home(home, view);
+        let pace = pace.ok_or(PublishError::NoSuchTemporary)?;
+        if view.kind == Kind::TempTopic {
+            work.note_forwarded(view, pace);
         }
+        Ok(())
     }
 
     /// True when the reply-to of a message has a consumer here: by its literal name or of the same

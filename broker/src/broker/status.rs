@@ -149,7 +149,12 @@ impl Broker {
                 "delivery": denied("delivery"),
             },
             "store": {"state": "memory"},
-            "memory": {"kept": self.memory.clients.used(), "keptLimit": self.memory.clients.limit()},
+            "memory": {
+                "kept": self.memory.clients.used(),
+                "keptLimit": self.memory.clients.limit(),
+                "arriving": self.memory.arriving.used() + self.memory.before_login.used(),
+                "subscriptions": self.memory.subscriptions.used(),
+            },
         })
     }
 

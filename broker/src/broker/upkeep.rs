@@ -66,14 +66,20 @@ impl Broker {
     /// What links do not hold is for clients.
     fn share_memory(&self) {
         let links = self.remote().map_or(0, |remote| remote.held_bytes());
-        self.memory.share(&self.config.load().limits, links);
-        let gauge = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.metrics
-            .kept_bytes
-            .set(gauge(self.memory.clients.used()));
-        self.metrics
-            .kept_limit
-            .set(gauge(self.memory.clients.limit()));
+        let memory = &self.memory;
+        memory.share(&self.config.load().limits, links);
+        let arriving = memory.arriving.used() + memory.before_login.used();
+        for (gauge, bytes) in [
+            (&self.metrics.kept_bytes, memory.clients.used()),
+            (&self.metrics.kept_limit, memory.clients.limit()),
+            (&self.metrics.arriving_bytes, arriving),
+            (
+                &self.metrics.subscription_bytes,
+                memory.subscriptions.used(),
+            ),
+        ] {
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
     }
 
     /// Puts a new configuration in force: rights, policies, then sessions whose user lost something.

@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 const BATCH: usize = 64 << 10;
 /// Without an acknowledgement for so long a link is blocked,
 const BLOCKED: Duration = Duration::from_secs(10);
-/// and for so long it is closed.
+/// and it is closed when for so long no byte of a message was taken either.
 const STALLED: Duration = Duration::from_secs(30);
 /// Below so much waiting control a connection has room (R1).
 const ROOM: usize = 256 << 10;
@@ -152,9 +152,13 @@ impl LinkData {
         self.conn.store(conn);
     }
 
-    /// Queues a frame. Wakes the writer.
-    pub fn append(&self, frame: Queued, source: Source, now: Now) -> Append {
-        let outcome = self.ring().append(frame, source, now);
+    /// Queues a frame. Wakes the writer. Beside the outcome: how full the ring is now, by which its
+    /// producer is slowed or held (R10).
+    pub fn append(&self, frame: Queued, source: Source, now: Now) -> (Append, Level) {
+        let mut ring = self.ring();
+        let outcome = ring.append(frame, source, now);
+        let level = ring.level();
+        drop(ring);
         if outcome == Append::Placed {
             if let Some(conn) = &*self.conn.load() {
                 conn.wake.notify_one();
@@ -162,15 +166,15 @@ impl LinkData {
         } else {
             self.counters.link_full.inc();
         }
-        outcome
+        (outcome, level)
     }
 
     /// How full the ring is, when that is news for control.
     pub fn news(&self, now: Now) -> Option<RingLevel> {
         let ring = self.ring();
-        let level = match ring.stalled_for(now) {
-            stalled if stalled >= STALLED => RingLevel::Stalled,
-            stalled if stalled >= BLOCKED => RingLevel::Blocked,
+        let level = match (ring.idle_for(now), ring.stalled_for(now)) {
+            (idle, _) if idle >= STALLED => RingLevel::Stalled,
+            (_, stalled) if stalled >= BLOCKED => RingLevel::Blocked,
             _ => match ring.level() {
                 Level::Free => RingLevel::Free,
                 Level::Throttled => RingLevel::High,
@@ -235,6 +239,8 @@ pub struct Batch {
     pub is_last: bool,
     /// There is room for control again, which was asked for.
     pub has_room: bool,
+    /// Messages are in it.
+    pub has_data: bool,
 }
 
 impl Conn {
@@ -308,6 +314,13 @@ impl Conn {
         self.wake.notify_one();
     }
 
+    /// The transport took bytes of a batch with messages.
+    pub fn took(&self, now: Now) {
+        if let Some(link) = &self.lock().link {
+            link.ring().took(now);
+        }
+    }
+
     /// Waits until something is queued, or an acknowledgement is due.
     pub async fn wait(&self, now: Now) {
         let deadline = self.lock().inbound.deadline();
@@ -341,16 +354,17 @@ impl Conn {
             }
             return Batch {
                 is_last: true,
-                has_room: false,
+                ..Batch::default()
             };
         }
         if let Some(lseq) = out.inbound.lack(now) {
             encode_lack(lseq, batch);
         }
+        let mut has_data = false;
         if let Some(link) = &out.link
             && out.ordered.is_empty()
         {
-            fill_data(link, batch, now);
+            has_data = fill_data(link, batch, now);
         }
         let has_room = out.asks_room && out.waiting < ROOM;
         if has_room {
@@ -359,12 +373,15 @@ impl Conn {
         Batch {
             is_last: false,
             has_room,
+            has_data,
         }
     }
 }
 
-fn fill_data(link: &LinkData, batch: &mut Vec<u8>, now: Now) {
+/// True when there was something.
+fn fill_data(link: &LinkData, batch: &mut Vec<u8>, now: Now) -> bool {
     let mut ring = link.ring();
+    let before = batch.len();
     let (mut topics, mut queues) = (0, 0);
     while batch.len() < BATCH
         && let Some(sending) = ring.next(now)
@@ -380,4 +397,5 @@ fn fill_data(link: &LinkData, batch: &mut Vec<u8>, now: Now) {
     drop(ring);
     link.counters.topic_out.inc_by(topics);
     link.counters.queue_out.inc_by(queues);
+    batch.len() > before
 }

@@ -12,7 +12,7 @@ use crate::mesh::custody::{
 };
 use crate::mesh::ids::{Bid, Now};
 use crate::mesh::ring::Level;
-use crate::model::{Destination, Kind, Message, MessageView, temporary};
+use crate::model::{Destination, Kind, Message, MessageView, destination, temporary};
 use crate::queue::handover::{Arrival, Looked, Outlook, Present, admits};
 use crate::queue::{Enqueued, Look, QueueCell, TURN, Work};
 
@@ -138,11 +138,37 @@ impl Node {
             return;
         }
         let mut effects = Effects::new();
-        let mut look = Some(look);
-        while let Some(now) = look {
-            look = self.look_once(cell, now, &mut effects);
+        let mut next = Some(look);
+        while let Some(now) = next {
+            next = self.look_once(cell, now, &mut effects);
+        }
+        // An answer to a request for credit, and the sweep, look at everything: what is left of a
+        // grant then is for others.
+        if look == Look::All && cell.apply(&mut Work::default(), |queue, _| !queue.has_ready()) {
+            let served = Event::QueueServed(Self::custody_name(&cell.destination));
+            self.custody_lock().handle(served, now(), &mut effects);
         }
         self.perform(effects);
+    }
+
+    /// A consumer went. Where no other one is left, credit given for its queues is withdrawn at once,
+    /// or what came by it would have to move on. Rules: R16, R18.
+    pub(super) fn consumer_left(&self, filter: &Destination) {
+        let is_meant = |cell: &Arc<QueueCell>| {
+            let own = &cell.destination;
+            own.kind == filter.kind && destination::matches(&filter.name, &own.name)
+        };
+        let cells = if filter.is_pattern() {
+            self.broker.queues.all()
+        } else {
+            self.broker.queues.find(filter).into_iter().collect()
+        };
+        for cell in cells.iter().filter(|cell| is_meant(cell)) {
+            if !cell.local_subscribers().iter().any(|one| one.allowed()) {
+                let name = Self::custody_name(&cell.destination);
+                self.custody(Event::ConsumersGone(name));
+            }
+        }
     }
 
     /// One turn; whether there is another one.

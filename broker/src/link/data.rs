@@ -22,7 +22,7 @@ use crate::mesh::frame::{
 use crate::mesh::ids::{Bid, Now, Sid};
 use crate::mesh::limbo::Parked;
 use crate::mesh::messages::{Body, Unicast};
-use crate::mesh::ring::{Queued, Source};
+use crate::mesh::ring::{Level, Queued, Source};
 use crate::mesh::routes::Routes;
 use crate::model::{Kind, MessageView, ReplyTo, envelope, temporary};
 use crate::queue::Work;
@@ -73,10 +73,11 @@ impl Node {
         }
     }
 
-    /// Sends a topic message to those brokers. Rule: R8.
-    pub(super) fn send_topic(&self, view: &MessageView<'_>, sids: &[u16]) {
+    /// Sends a topic message to those brokers. True when it went into a ring that slows its producers
+    /// down. Rules: R8, R10.
+    pub(super) fn send_topic(&self, view: &MessageView<'_>, sids: &[u16]) -> bool {
         let Some(ttl_ms) = ttl_ms(view.expires_ms) else {
-            return;
+            return false;
         };
         let routes = self.routes.load();
         let mut dset = DSet::new();
@@ -84,7 +85,7 @@ impl Node {
             dset.insert(Sid(*sid));
         }
         if dset.is_empty() {
-            return;
+            return false;
         }
         let flags = if view.persistent {
             TF_PERSISTENT | TF_RELIABLE
@@ -101,7 +102,7 @@ impl Node {
             &routes,
             Queued::own(dset, head, tail, now()),
             Source::Client,
-        );
+        )
     }
 
     /// Says something to another broker. False when there is no way to it.
@@ -148,17 +149,20 @@ impl Node {
     }
 
     /// Splits a frame over its links; what has no way waits in limbo. Interest that is known here is
-    /// said first, whoever the frame is from (R6).
-    pub(super) fn place(&self, routes: &Routes, frame: Queued, source: Source) {
+    /// said first, whoever the frame is from (R6). True when a part went into a ring that is three
+    /// quarters full.
+    pub(super) fn place(&self, routes: &Routes, frame: Queued, source: Source) -> bool {
         self.issue_interest();
         let now = now();
+        let mut is_tight = false;
         SPLIT.with_borrow_mut(|split| {
             forward::split(routes, &frame.tail_head, &frame.dset, split);
             let links = self.links.load();
             for (link, dset) in split.parts() {
                 match links.get(link.index()).and_then(Option::as_ref) {
                     Some(link) => {
-                        link.append(frame.with_dset(dset.clone()), source, now);
+                        let (_, level) = link.append(frame.with_dset(dset.clone()), source, now);
+                        is_tight |= level != Level::Free;
                     }
                     None => self.park(frame.with_dset(dset.clone()), now),
                 }
@@ -173,6 +177,7 @@ impl Node {
             self.rescue();
             self.retry_limbo_again(&current);
         }
+        is_tight
     }
 
     /// Takes frames out of rings whose connection went away while they were on their way in.

@@ -1,10 +1,15 @@
 //! Sockets of links: dial, accept, read, write.
 
+#[cfg(test)]
+mod tests;
+
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustls::pki_types::ServerName;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -26,6 +31,8 @@ use crate::mesh::ids::{LinkId, Now};
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// Data is told as a sign of life at most this often.
 pub const SIGN_GAP: Duration = Duration::from_millis(20);
+/// Bytes that the system may keep unsent.
+const UNSENT: u32 = 128 << 10;
 /// Bytes read at once.
 const READ: usize = 64 << 10;
 
@@ -62,6 +69,13 @@ fn connect_patience(node: &Node) -> Duration {
     node.broker.config().limits.mesh_times.connect.duration()
 }
 
+fn prepare(stream: &TcpStream) {
+    // Without it small frames wait for the peer's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    // What the system keeps without having sent it would hide for minutes whether a slow wire moves.
+    let _ = SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+}
+
 /// Dials an address for a link and serves what comes of it.
 pub async fn dial(node: Arc<Node>, link: LinkId, address: Address) {
     let target = (address.host.clone(), address.port);
@@ -73,8 +87,7 @@ pub async fn dial(node: Arc<Node>, link: LinkId, address: Address) {
             why: DialFailure::Unreachable,
         });
     };
-    // Without it small frames wait for the peer's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
+    prepare(&stream);
     let config = node.tls.load_full();
     let Ok(name) = ServerName::try_from(address.host.clone()) else {
         return node.control(Event::DialFailed {
@@ -122,8 +135,7 @@ pub async fn accept(node: Arc<Node>, listener: TcpListener, cancel: Cancellation
 }
 
 async fn accepted_link(node: Arc<Node>, stream: TcpStream) {
-    // Without it small frames wait for the peer's delayed acknowledgement.
-    let _ = stream.set_nodelay(true);
+    prepare(&stream);
     let config = node.tls.load_full();
     let acceptor = TlsAcceptor::from(config.server.clone());
     let handshake = tokio::time::timeout(connect_patience(&node), acceptor.accept(stream)).await;
@@ -174,10 +186,11 @@ async fn write<W: AsyncWrite + Unpin>(node: Arc<Node>, conn: Arc<Conn>, mut writ
             let written = tokio::select! {
                 biased;
                 () = conn.cancel.cancelled() => return,
-                written = async {
-                    writer.write_all(&batch).await?;
-                    writer.flush().await
-                } => written,
+                written = write_batch(&mut writer, &batch, || {
+                    if filled.has_data {
+                        conn.took(now());
+                    }
+                }) => written,
             };
             if written.is_err() {
                 conn.cancel.cancel();
@@ -201,6 +214,23 @@ async fn write<W: AsyncWrite + Unpin>(node: Arc<Node>, conn: Arc<Conn>, mut writ
             () = conn.wait(now()) => {}
         }
     }
+}
+
+/// Writes a batch, and says each time that the transport took some of it.
+async fn write_batch<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    mut rest: &[u8],
+    took: impl Fn(),
+) -> io::Result<()> {
+    while !rest.is_empty() {
+        let count = writer.write(rest).await?;
+        if count == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        took();
+        rest = &rest[count..];
+    }
+    writer.flush().await
 }
 
 /// Reads frames until the connection ends.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::node::{Node, now};
 use crate::broker::matching::TopicRoute;
-use crate::broker::remote::{Remote, Wanted};
+use crate::broker::remote::{Pace, Remote, Wanted};
 use crate::mesh::event::Event;
 use crate::mesh::ids::Bid;
 use crate::mesh::ring::Level;
@@ -18,8 +18,12 @@ impl Remote for Node {
     }
 
     fn interest(&self, change: Wanted) {
-        let change = self.local_consumers().change(&change);
-        self.control(Event::Interest(vec![change]));
+        let local = self.local_consumers().change(&change);
+        self.control(Event::Interest(vec![local]));
+        // After the interest, so that nobody offers by standing credit what was just withdrawn.
+        if !change.is_new && change.filter.kind == Kind::Queue {
+            self.consumer_left(&change.filter);
+        }
     }
 
     fn topic_interest(&self, name: &str, route: &mut TopicRoute) {
@@ -66,20 +70,22 @@ impl Remote for Node {
         self.teach(kind, name, self.bid, None);
     }
 
-    fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]) {
-        self.send_topic(view, sids);
+    fn forward_topic(&self, view: &MessageView<'_>, sids: &[u16]) -> Pace {
+        if self.send_topic(view, sids) {
+            Pace::Slow
+        } else {
+            Pace::Free
+        }
     }
 
-    fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> bool {
+    fn send_to_home(&self, home: [u8; 16], view: &MessageView<'_>) -> Option<Pace> {
         let routes = self.routes.load();
-        let Some(site) = routes.site(Bid(home)) else {
-            return false;
-        };
+        let site = routes.site(Bid(home))?;
         if view.kind == Kind::TempTopic {
-            self.send_topic(view, &[site.sid.0]);
-            return true;
+            return Some(self.forward_topic(view, &[site.sid.0]));
         }
-        self.transfer_to_home(Bid(home), view)
+        let is_taken = self.transfer_to_home(Bid(home), view);
+        is_taken.then_some(Pace::Free)
     }
 
     fn held_bytes(&self) -> usize {

@@ -180,6 +180,7 @@ pub struct Ring {
     level: Level,
     full_since: Option<Now>,
     progress: Now,
+    taken: Now,
     over: u64,
 }
 
@@ -196,6 +197,7 @@ impl Ring {
             level: Level::Free,
             full_since: None,
             progress: now,
+            taken: now,
             over: 0,
         }
     }
@@ -243,6 +245,18 @@ impl Ring {
         } else {
             now.since(self.progress)
         }
+    }
+
+    /// The transport took bytes of a frame: a slow wire carries a long one for longer than a link may
+    /// stand still.
+    pub const fn took(&mut self, now: Now) {
+        self.taken = now;
+    }
+
+    /// How long frames have waited without any acknowledgement and without a byte taken.
+    #[must_use]
+    pub fn idle_for(&self, now: Now) -> Duration {
+        self.stalled_for(now).min(now.since(self.taken))
     }
 
     /// Bytes that it takes.

@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Exit, LowArgs};
+use super::{Exit, LowArgs, out};
 
 /// Arguments of `causeway completion`.
 #[derive(Debug, clap::Args)]
@@ -19,11 +19,8 @@ pub struct Args {
 /// Prints the script on standard output.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut command = LowArgs::command();
-    clap_complete::generate(
-        args.shell,
-        &mut command,
-        "causeway",
-        &mut std::io::stdout().lock(),
-    );
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "causeway", &mut script);
+    out::print(script)?;
     Ok(Exit::Good)
 }

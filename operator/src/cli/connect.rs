@@ -1,14 +1,14 @@
 //! What `pub`, `sub` and `probe` have in common: where to connect, as whom, trusting whom.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::Exit;
+use super::input::FileError;
+use super::{Exit, out};
 use crate::client::connection::Login;
 use crate::client::{Connection, StompError, Target, password};
 
@@ -71,27 +71,32 @@ impl Connect {
         let Some(path) = self.ca.clone().or_else(development_root) else {
             return Ok(None);
         };
-        let mut roots = RootCertStore::empty();
-        let certificates =
-            CertificateDer::pem_file_iter(&path).with_context(|| path.display().to_string())?;
-        for certificate in certificates {
-            let certificate = certificate.with_context(|| path.display().to_string())?;
-            roots
-                .add(certificate)
-                .with_context(|| path.display().to_string())?;
-        }
-        let config = ClientConfig::builder().with_root_certificates(roots);
+        let config = ClientConfig::builder().with_root_certificates(roots(&path)?);
         Ok(Some(Arc::new(match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
                 let chain = CertificateDer::pem_file_iter(certificate)
                     .and_then(Iterator::collect)
-                    .with_context(|| certificate.display().to_string())?;
-                let key =
-                    PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?;
-                config.with_client_auth_cert(chain, key)?
+                    .map_err(FileError::at(certificate))?;
+                let secret = PrivateKeyDer::from_pem_file(key).map_err(FileError::at(key))?;
+                config
+                    .with_client_auth_cert(chain, secret)
+                    .map_err(FileError::at(certificate))?
             }
             _ => config.with_no_client_auth(),
         })))
+    }
+}
+
+/// The certificates of a file, to be trusted.
+fn roots(path: &Path) -> Result<RootCertStore, FileError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(FileError::at(path))? {
+        let certificate = certificate.map_err(FileError::at(path))?;
+        roots.add(certificate).map_err(FileError::at(path))?;
+    }
+    match roots.is_empty() {
+        true => Err(FileError::at(path)("holds no certificate in PEM")),
+        false => Ok(roots),
     }
 }
 
@@ -121,7 +126,7 @@ pub fn judge(result: anyhow::Result<Exit>, has_user: bool) -> anyhow::Result<Exi
         _ => "",
     };
     if known.is_some_and(StompError::is_negative) {
-        eprintln!("error: {error:#}{hint}");
+        out::complain(format_args!("error: {error:#}{hint}"));
         return Ok(Exit::Negative);
     }
     Err(error)

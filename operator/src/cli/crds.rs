@@ -1,10 +1,8 @@
 //! `causeway crds`.
 
-use std::io::Write;
-
 use clap::builder::PossibleValuesParser;
 
-use super::Exit;
+use super::{Exit, out};
 use crate::api::crd;
 
 /// Arguments of `causeway crds`.
@@ -27,8 +25,6 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         .filter(is_wanted)
         .filter_map(crd::definition_yaml)
         .collect();
-    std::io::stdout()
-        .lock()
-        .write_all(documents.join("---\n").as_bytes())?;
+    out::print(documents.join("---\n"))?;
     Ok(Exit::Good)
 }

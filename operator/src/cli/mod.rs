@@ -3,7 +3,9 @@
 pub mod completion;
 pub mod connect;
 pub mod crds;
+pub mod failure;
 pub mod input;
+pub mod out;
 pub mod probe;
 pub mod publish;
 pub mod render;
@@ -28,7 +30,8 @@ Examples:
   causeway render deploy/examples/countries.yaml --site ie
   causeway crds | kubectl apply -f -
 
-Exit codes: 0 good, 1 a negative answer, 2 bad usage or invalid input, 3 network or machine failure."
+Exit codes: 0 good, 1 a negative answer, 2 bad usage or invalid input, 3 a failure of the network
+or the machine."
 )]
 pub struct LowArgs {
     /// What to do.
@@ -90,7 +93,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Runs one command line; an error is a failure of the machine or the network (exit code 3).
+/// Runs one command line; what an error means for the exit code [`failure`] knows.
 pub fn run(args: LowArgs) -> anyhow::Result<Exit> {
     match args.command {
         Command::Render(args) => render::run(&args),

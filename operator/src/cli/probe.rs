@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::connect::{self, Connect};
 use super::subscribe::seconds;
-use super::{Exit, Output};
+use super::{Exit, Output, out};
 use crate::client::{probe, target};
 
 /// Arguments of `causeway probe`.
@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, value_name = "DEST", value_parser = target::destination, default_value = probe::OWN)]
     pub dest: String,
     /// So many messages, one after the other.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 5, value_parser = target::count)]
     pub count: u64,
     /// Wait so many seconds for each.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
@@ -44,8 +44,8 @@ fn measure(args: &Args) -> anyhow::Result<Exit> {
     let times = probe::run(connection, &args.dest, args.count, args.timeout)?;
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let (shortest, median, longest) = times.summary().unwrap_or_default();
-    match args.output {
-        Output::Text => println!(
+    let line = match args.output {
+        Output::Text => format!(
             "{} of {} messages came back: shortest {:.3} ms, median {:.3} ms, longest {:.3} ms",
             times.all.len(),
             args.count,
@@ -53,15 +53,14 @@ fn measure(args: &Args) -> anyhow::Result<Exit> {
             milliseconds(median),
             milliseconds(longest)
         ),
-        Output::Json => println!(
-            "{}",
-            serde_json::json!({
-                "messages": times.all.len(),
-                "shortestMs": milliseconds(shortest),
-                "medianMs": milliseconds(median),
-                "longestMs": milliseconds(longest),
-            })
-        ),
-    }
+        Output::Json => serde_json::json!({
+            "messages": times.all.len(),
+            "shortestMs": milliseconds(shortest),
+            "medianMs": milliseconds(median),
+            "longestMs": milliseconds(longest),
+        })
+        .to_string(),
+    };
+    out::print(line + "\n")?;
     Ok(Exit::Good)
 }

@@ -1,14 +1,13 @@
 //! `causeway pub URL DEST [BODY]`.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-
 use super::connect::{self, Connect};
+use super::input::FileError;
 use super::subscribe::{seconds, show};
-use super::{Exit, Output};
+use super::{Exit, Output, out};
 use crate::client::publish::{self, Publication};
 use crate::client::target;
 
@@ -35,14 +34,15 @@ pub struct Args {
     /// Take the body from a file; `-` is standard input.
     #[arg(long, short, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// A further header; may be given more than once.
+    /// A further header; may be given more than once. The command itself sets destination, content-length, receipt, and
+    /// what --reply and --persistent stand for.
     #[arg(long, short = 'H', value_name = "NAME:VALUE", value_parser = target::header)]
     pub header: Vec<(String, String)>,
     /// Mark the message as persistent.
     #[arg(long)]
     pub persistent: bool,
     /// Send so many messages.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 1)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 1, value_parser = target::count)]
     pub count: u64,
     /// Wait until the broker has taken each message, not only the last one.
     #[arg(long)]
@@ -73,6 +73,10 @@ fn send(args: Args) -> anyhow::Result<Exit> {
         (None, Some(path)) => read(path)?,
         (None, None) => Vec::new(),
     };
+    let mut own = vec!["destination", "content-length", "receipt"];
+    own.extend((args.reply > 0).then_some("reply-to"));
+    own.extend(args.persistent.then_some("persistent"));
+    target::refuse_own(&args.header, &own)?;
     let mut headers = args.header;
     if args.persistent {
         headers.push(("persistent".to_owned(), "true".to_owned()));
@@ -87,23 +91,22 @@ fn send(args: Args) -> anyhow::Result<Exit> {
         patience: args.timeout,
     };
     let connection = args.connect.open()?;
-    let mut out = std::io::stdout().lock();
     let mut printed = Ok(());
     let outcome = publish::run(connection, &publication, |answer, time| {
         let line = show(answer, false, args.output);
         let milliseconds = time.as_secs_f64() * 1e3;
         if printed.is_ok() {
-            printed = writeln!(out, "{line}");
+            printed = out::print(line + "\n");
         }
         if args.output == Output::Text {
-            eprintln!("answered after {milliseconds:.1} ms");
+            out::complain(format_args!("answered after {milliseconds:.1} ms"));
         }
     })?;
     printed?;
     match outcome.missing() {
         None => Ok(Exit::Good),
         Some(what) => {
-            eprintln!("error: {what}");
+            out::complain(format_args!("error: {what}"));
             Ok(Exit::Negative)
         }
     }
@@ -115,5 +118,5 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
         std::io::stdin().lock().read_to_end(&mut body)?;
         return Ok(body);
     }
-    std::fs::read(path).with_context(|| path.display().to_string())
+    Ok(std::fs::read(path).map_err(FileError::at(path))?)
 }

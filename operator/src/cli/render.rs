@@ -1,12 +1,11 @@
 //! `causeway render FILE…`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 
 use causeway_broker::config::file::{SecretsFile, UsersFile};
 
-use super::{Exit, Output, input};
+use super::{Exit, Output, input, out};
 use crate::model::ValidNetwork;
 use crate::names::SiteName;
 use crate::network::credentials::{self, HashCache, OFFLINE_SALT_KEY};
@@ -54,7 +53,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let sources = match input::read(&args.files) {
         Ok(sources) => sources,
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("error: {error}"));
+            errors
+                .iter()
+                .for_each(|error| out::complain(format_args!("error: {error}")));
             return Ok(Exit::BadInput);
         }
     };
@@ -69,17 +70,17 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let unknown = |site: &&String| !loaded.network.sites.contains_key(site.as_str());
     if let Some(site) = args.site.iter().find(unknown) {
         let names: Vec<&str> = loaded.network.sites.keys().map(SiteName::as_str).collect();
-        eprintln!(
+        out::complain(format_args!(
             "error: there is no site {site}; the network has {}",
             names.join(", ")
-        );
+        ));
         return Ok(Exit::BadInput);
     }
     let text = match args.explain {
         true => explain(&loaded.network),
         false => files(args, &loaded.network)?,
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    out::print(text)?;
     Ok(Exit::Good)
 }
 

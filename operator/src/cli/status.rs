@@ -1,14 +1,14 @@
 //! `causeway status [NAME]`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-
+use super::input::FileError;
+use super::out::{self, OutError};
 use super::{Exit, Output};
 use crate::client::http;
-use crate::client::locate::{self, FindError, Located};
+use crate::client::locate::{self, Located};
 use crate::client::status::describe;
 use crate::client::view::StatusView;
 use crate::local::state::HOME;
@@ -28,15 +28,15 @@ Examples:
   causeway status --watch
   causeway status --broker http://127.0.0.1:61621   # as the second site sees it")]
 pub struct Args {
-    /// Name of the network, where several were started here.
+    /// Name of the network, where several were started below this folder; not together with --state, which names one.
     pub name: Option<String>,
-    /// The admin page of the broker to ask.
+    /// The admin page of the broker to ask, instead of NAME or --state.
     #[arg(long, value_name = "URL", conflicts_with = "name")]
     pub broker: Option<String>,
     /// The token of that page, where it wants one.
     #[arg(long, value_name = "FILE", requires = "broker")]
     pub token_file: Option<PathBuf>,
-    /// The state folder of `causeway up`, if it is not below .causeway.
+    /// The state folder of `causeway up`, if it is not below .causeway; it holds one network, so no NAME is taken.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["broker", "name"])]
     pub state: Option<PathBuf>,
     /// Follow it until Ctrl-C.
@@ -50,20 +50,11 @@ pub struct Args {
 /// Prints one broker's view of the network.
 ///
 /// # Errors
-/// No broker answers.
+/// There is no network to ask, or no broker answers.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let asked = match asked(args) {
-        Ok(asked) => asked,
-        Err(error) if matches!(error.downcast_ref(), Some(FindError::NoSuchNetwork { .. })) => {
-            eprintln!("error: {error:#}");
-            return Ok(Exit::BadInput);
-        }
-        Err(error) => return Err(error),
-    };
+    let asked = asked(args)?;
     let token = match &args.token_file {
-        Some(path) => {
-            Some(std::fs::read_to_string(path).with_context(|| path.display().to_string())?)
-        }
+        Some(path) => Some(std::fs::read_to_string(path).map_err(FileError::at(path))?),
         None => None,
     };
     let token = token.as_deref().map(str::trim);
@@ -177,12 +168,11 @@ impl Page {
     }
 }
 
-fn print(text: &str, is_followed: bool) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if is_followed && out.is_terminal() {
-        // Clear the screen and go to its first line.
-        out.write_all(b"\x1b[H\x1b[2J")?;
-    }
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+fn print(text: &str, is_followed: bool) -> Result<(), OutError> {
+    // Clear the screen and go to its first line.
+    let clear = match is_followed && std::io::stdout().is_terminal() {
+        true => "\x1b[H\x1b[2J",
+        false => "",
+    };
+    out::print(format!("{clear}{text}"))
 }

@@ -1,13 +1,13 @@
 //! `causeway sub URL DEST`.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use causeway_broker::wire::stomp::client::Frame;
 use clap::ValueEnum;
 
 use super::connect::{self, Connect};
-use super::{Exit, Output};
+use super::failure::UsageError;
+use super::{Exit, Output, out};
 use crate::client::subscribe::{self, Subscription};
 use crate::client::target;
 
@@ -19,7 +19,7 @@ Examples:
   causeway sub stomp://127.0.0.1:61613 queue/orders --selector \"JMSPriority > 5\" --count 1 --headers -u amq
   causeway sub stomp://127.0.0.1:61613 queue/echo --echo -u amq
 
-Ends with 1 if --timeout is over before --count messages came.")]
+Ends with 1 if --timeout is over and nothing came, or fewer than --count messages.")]
 pub struct Args {
     /// Where to connect and as whom.
     #[command(flatten)]
@@ -36,11 +36,12 @@ pub struct Args {
     /// Refuse every message instead of acknowledging it: it becomes a dead letter, or is dropped where it is not persistent. Needs --ack client or client-individual
     #[arg(long)]
     pub nack: bool,
-    /// A further header of the subscription; may be given more than once.
+    /// A further header of the subscription; may be given more than once. The command itself sets id, destination, ack
+    /// and receipt.
     #[arg(long, short = 'H', value_name = "NAME:VALUE", value_parser = target::header)]
     pub header: Vec<(String, String)>,
     /// Stop after so many messages.
-    #[arg(long, short = 'n', value_name = "N")]
+    #[arg(long, short = 'n', value_name = "N", value_parser = target::count)]
     pub count: Option<u64>,
     /// Stop after so many seconds without a message.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -84,16 +85,20 @@ impl Ack {
 /// No password, or the connection fails.
 pub fn run(args: Args) -> anyhow::Result<Exit> {
     if args.nack && args.ack == Ack::Auto {
-        eprintln!(
-            "error: --nack needs --ack client or --ack client-individual: with --ack auto a message counts as consumed when it is sent, and nothing is left to refuse"
-        );
-        return Ok(Exit::BadInput);
+        return Err(UsageError(
+            "--nack needs --ack client or --ack client-individual: with --ack auto a message counts as consumed when it is sent, and nothing is left to refuse"
+                .to_owned(),
+        )
+        .into());
     }
     let has_user = args.connect.user.is_some();
     connect::judge(receive(args), has_user)
 }
 
 fn receive(args: Args) -> anyhow::Result<Exit> {
+    let mut own = vec!["id", "destination", "ack", "receipt"];
+    own.extend(args.selector.is_some().then_some("selector"));
+    target::refuse_own(&args.header, &own)?;
     let subscription = Subscription {
         destination: args.destination,
         selector: args.selector,
@@ -105,11 +110,12 @@ fn receive(args: Args) -> anyhow::Result<Exit> {
         echoes: args.echo,
     };
     let connection = args.connect.open()?;
-    let mut out = std::io::stdout().lock();
+    let mut printed = Ok(());
     let is_complete = subscribe::run(connection, &subscription, |message| {
-        writeln!(out, "{}", show(message, args.headers, args.output))?;
-        out.flush()
+        printed = out::print(show(message, args.headers, args.output) + "\n");
+        printed.is_ok()
     })?;
+    printed?;
     Ok(if is_complete {
         Exit::Good
     } else {

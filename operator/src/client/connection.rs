@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use causeway_broker::wire::stomp::client::{Frame, take_frame};
 use causeway_broker::wire::stomp::error::FrameError;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{CertificateError, ClientConfig, ClientConnection, StreamOwned};
 
 use super::target::Target;
 
@@ -44,6 +44,14 @@ pub enum StompError {
     /// TLS needs roots.
     #[error("stomps:// needs the roots to trust: name them with --ca FILE")]
     NoRoots,
+    /// The roots do not vouch for the broker's certificate.
+    #[error("the certificate of {target} is not trusted: {cause}{}", advice(cause))]
+    Untrusted {
+        /// Host and port.
+        target: String,
+        /// Why not.
+        cause: CertificateError,
+    },
     /// What came is not STOMP.
     #[error("the broker does not speak STOMP")]
     Frame(#[from] FrameError),
@@ -80,10 +88,47 @@ impl StompError {
         )
     }
 
+    /// Whether something was named that cannot do: the wrong roots, the wrong host, or none.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Name(_) | Self::NoRoots => true,
+            Self::Untrusted { cause, .. } => is_about_arguments(cause),
+            _ => false,
+        }
+    }
+
     /// Whether it is the login that the broker did not take.
     #[must_use]
     pub const fn is_about_login(&self) -> bool {
         matches!(self, Self::LoginRefused { .. })
+    }
+}
+
+const fn is_about_arguments(cause: &CertificateError) -> bool {
+    is_about_roots(cause) || is_about_name(cause)
+}
+
+const fn is_about_roots(cause: &CertificateError) -> bool {
+    matches!(
+        cause,
+        CertificateError::UnknownIssuer | CertificateError::BadSignature
+    )
+}
+
+const fn is_about_name(cause: &CertificateError) -> bool {
+    matches!(
+        cause,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+    )
+}
+
+/// What the caller can do about it.
+const fn advice(cause: &CertificateError) -> &'static str {
+    match (is_about_roots(cause), is_about_name(cause)) {
+        (true, _) => " (name the roots that it ends at with --ca FILE)",
+        (_, true) => " (name the host as the certificate does)",
+        _ => "",
     }
 }
 
@@ -281,9 +326,20 @@ impl Connection {
     }
 
     fn failed(&self, cause: io::Error) -> StompError {
-        StompError::Io {
-            target: self.target.clone(),
-            cause,
+        let target = self.target.clone();
+        let tls = cause
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(rustls::Error::InvalidCertificate(cause)) => StompError::Untrusted {
+                target,
+                cause: cause.clone(),
+            },
+            Some(tls) => StompError::Tls {
+                target,
+                cause: tls.clone(),
+            },
+            None => StompError::Io { target, cause },
         }
     }
 }

@@ -52,6 +52,19 @@ pub enum FindError {
     },
 }
 
+impl FindError {
+    /// Whether there is nothing of what was named; else the state is there and cannot be used.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Nothing(_) | Self::NoState(_) | Self::NoSuchNetwork { .. } | Self::Several(_) => {
+                true
+            }
+            Self::State(_) | Self::Ports(_) | Self::Io { .. } => false,
+        }
+    }
+}
+
 /// A network that was started here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {

@@ -49,6 +49,14 @@ pub enum PasswordError {
     Prompt(io::Error),
 }
 
+impl PasswordError {
+    /// Whether the caller named the wrong thing, or nothing; else the terminal failed.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        !matches!(self, Self::Prompt(_))
+    }
+}
+
 /// The password of a user: from documents, a file, the environment or a prompt, the first that is given.
 ///
 /// # Errors

@@ -30,16 +30,17 @@ pub struct Subscription {
 /// How long the broker has for a receipt.
 const RECEIPT: Duration = Duration::from_secs(10);
 
-/// Receives, and hands every message on; true if as many came as were asked for.
+/// Receives, and hands every message on until one is not taken; true if as many came as were asked for, or any where no number was.
 ///
 /// # Errors
 /// The broker refuses, or the connection fails.
 pub fn run(
     mut connection: Connection,
     subscription: &Subscription,
-    mut message: impl FnMut(&Frame) -> std::io::Result<()>,
+    mut message: impl FnMut(&Frame) -> bool,
 ) -> Result<bool, StompError> {
     connection.send_and_wait(subscribe(subscription), RECEIPT)?;
+    let wanted = subscription.count.unwrap_or(1);
     let mut received = 0;
     while subscription.count.is_none_or(|count| received < count) {
         let deadline = subscription
@@ -53,7 +54,7 @@ pub fn run(
         }
         received += 1;
         // Nobody reads on: what was not shown is not acknowledged.
-        if message(&frame).is_err() {
+        if !message(&frame) {
             return Ok(true);
         }
         if subscription.echoes
@@ -66,7 +67,7 @@ pub fn run(
         }
     }
     connection.close(RECEIPT)?;
-    Ok(subscription.count.is_none_or(|count| received >= count))
+    Ok(received >= wanted)
 }
 
 fn subscribe(subscription: &Subscription) -> Frame {

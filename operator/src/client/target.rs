@@ -15,9 +15,20 @@ pub enum TargetError {
         "a destination is queue/NAME, topic/NAME, temp-queue/NAME or temp-topic/NAME, with or without a slash before it"
     )]
     Destination,
+    /// Not a number of messages.
+    #[error("a whole number of messages, at least 1")]
+    Count,
     /// Not a header.
     #[error("a header is NAME:VALUE")]
     Header,
+}
+
+/// A header was given that the command sets itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("--header {name}: this command sets that header itself, as it does with all of {own}")]
+pub struct OwnHeader {
+    name: String,
+    own: String,
 }
 
 /// A broker's listener.
@@ -88,6 +99,29 @@ pub fn header(text: &str) -> Result<(String, String), TargetError> {
     }
 }
 
+/// Refuses headers that the command sets itself: the broker would see two of one name.
+///
+/// # Errors
+/// One of them is among those that were given.
+pub fn refuse_own(given: &[(String, String)], own: &[&'static str]) -> Result<(), OwnHeader> {
+    match given.iter().find(|(name, _)| own.contains(&name.as_str())) {
+        None => Ok(()),
+        Some((name, _)) => Err(OwnHeader {
+            name: name.clone(),
+            own: own.join(", "),
+        }),
+    }
+}
+
+/// A number of messages, such as 1.
+///
+/// # Errors
+/// It is none, or 0.
+pub fn count(text: &str) -> Result<u64, TargetError> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or(TargetError::Count)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +164,27 @@ mod tests {
         assert_eq!(header("a:b:c"), Ok(("a".to_owned(), "b:c".to_owned())));
         assert_eq!(header("a=b:c"), Ok(("a".to_owned(), "b:c".to_owned())));
         assert_eq!(header("a"), Err(TargetError::Header));
+    }
+
+    #[test]
+    fn a_header_that_the_command_sets_itself_is_refused_with_all_of_them() {
+        let given = |name: &str| [(name.to_owned(), "1".to_owned())];
+        let own = ["destination", "content-length"];
+        assert_eq!(refuse_own(&given("priority"), &own), Ok(()));
+        let refused = refuse_own(&given("content-length"), &own);
+        let text = refused.expect_err("its own").to_string();
+        assert!(text.starts_with("--header content-length: "), "{text}");
+        assert!(
+            text.ends_with("all of destination, content-length"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_number_of_messages_is_at_least_one() {
+        assert_eq!(count("12"), Ok(12));
+        for bad in ["0", "-1", "x", "1.5", ""] {
+            assert_eq!(count(bad), Err(TargetError::Count), "{bad}");
+        }
     }
 }

@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use super::tree::Mark;
 
+/// Bytes of the longest line that is shown.
+const MAX_SHOWN: usize = 400;
+
 /// A text and the name of the file it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -116,7 +119,14 @@ impl Problem {
     }
 
     fn shows_source(&self) -> bool {
-        self.at.line > 0 && !self.is_secret
+        self.at.line > 0 && !self.is_secret && self.is_short()
+    }
+
+    /// Whether the marked line and its neighbours can be shown: a marker in thousands of letters helps nobody.
+    fn is_short(&self) -> bool {
+        let first = self.at.line.saturating_sub(2);
+        let mut lines = self.source.text.lines().skip(first).take(3);
+        lines.all(|line| line.len() <= MAX_SHOWN)
     }
 
     fn place(&self) -> String {
@@ -204,5 +214,43 @@ impl Diagnostic for Shown<'_> {
         self.problem
             .shows_source()
             .then(|| Box::new(std::iter::once(label)) as Box<dyn Iterator<Item = _>>)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_to_be_shown_is_named_by_its_number() {
+        let told = |text: String| {
+            let at = Mark {
+                offset: text.len() - 2,
+                length: 1,
+                line: 2,
+                column: 7,
+            };
+            let problem = Problem {
+                severity: Severity::Error,
+                reason: "no".to_owned(),
+                source: Source::new("n.yaml", text),
+                at,
+                document: String::new(),
+                path: String::new(),
+                help: None,
+                is_secret: false,
+            };
+            problem.to_text(false)
+        };
+        let short = told("a: 1\nb: [[[\n".to_owned());
+        assert!(
+            short.contains("b: [[[") && short.contains("here"),
+            "{short}"
+        );
+        let long = told(format!("a: 1\nb: {}\n", "[".repeat(10_000)));
+        assert!(
+            long.contains("n.yaml:2:7: no") && long.len() < 100,
+            "{long}"
+        );
     }
 }

@@ -20,6 +20,17 @@ pub struct LayoutError {
     cause: io::Error,
 }
 
+impl LayoutError {
+    /// Whether a file is where a folder has to be.
+    #[must_use]
+    pub fn is_no_folder(&self) -> bool {
+        matches!(
+            self.cause.kind(),
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+        )
+    }
+}
+
 fn at(path: &Path) -> impl FnOnce(io::Error) -> LayoutError + '_ {
     move |cause| LayoutError {
         path: path.to_owned(),

@@ -36,7 +36,7 @@ use self::report::Reporter;
 use self::state::StateFolder;
 use self::supervise::{Message, Supervisor};
 use self::watch::Watch;
-use crate::cli::{Exit, Output, input};
+use crate::cli::{Exit, Output, input, out};
 use crate::documents::{Problem, Source};
 use crate::network::load::{Loaded, load};
 use crate::network::validate::MissingSecrets;
@@ -131,7 +131,7 @@ fn report_unreadable(reporter: &Reporter, errors: &[String]) {
     for error in errors {
         match reporter.output() {
             Output::Json => reporter.event(&Event::error(error.clone())),
-            Output::Text => eprintln!("error: {error}"),
+            Output::Text => out::complain(format_args!("error: {error}")),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use crate::cli::out;
 use crate::client::http;
 use crate::client::view::StatusView;
 
@@ -38,7 +39,9 @@ impl Poller {
                         answer(view);
                     }
                     Some(Err(error)) if !is_told => {
-                        eprintln!("error: /status of {address} cannot be read: {error}");
+                        out::complain(format_args!(
+                            "error: /status of {address} cannot be read: {error}"
+                        ));
                         is_told = true;
                     }
                     Some(Err(_)) | None => {}

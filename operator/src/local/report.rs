@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::events::Event;
 use super::plan::{LOOPBACK, Plan, SitePlan};
 use super::table;
-use crate::cli::{Output, input};
+use crate::cli::{Output, input, out};
 use crate::documents::{Problem, Severity};
 use crate::model::ListenerKind;
 
@@ -65,7 +65,9 @@ impl Reporter {
                     match problem.severity {
                         Severity::Error => self.event(&Event::problem(problem)),
                         // There is no event for what stops nothing.
-                        Severity::Warning | Severity::Note => eprintln!("warning: {problem}"),
+                        Severity::Warning | Severity::Note => {
+                            out::complain(format_args!("warning: {problem}"));
+                        }
                     }
                 }
             }

@@ -28,6 +28,15 @@ pub enum StateError {
         /// Who holds it.
         pid: String,
     },
+    /// A file is where the folder should be.
+    #[error(
+        "the state folder cannot be made: {} is a file (--state names a folder, which is made where it is missing)",
+        path.display()
+    )]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error("{}: {cause}", path.display())]
     Io {
@@ -52,6 +61,14 @@ pub enum StateError {
     Random,
 }
 
+impl StateError {
+    /// Whether what was named can be no state folder.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::NotAFolder { .. })
+    }
+}
+
 /// A state folder that belongs to this process.
 #[derive(Debug)]
 pub struct StateFolder {
@@ -65,7 +82,12 @@ impl StateFolder {
     /// # Errors
     /// Somebody else has it, or it cannot be written.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        layout::make_folder(path)?;
+        layout::make_folder(path).map_err(|error| match error.is_no_folder() {
+            true => StateError::NotAFolder {
+                path: file_at(path),
+            },
+            false => StateError::Layout(error),
+        })?;
         // Brokers are started with paths in it; they must not depend on a working directory.
         let path = fs::canonicalize(path).map_err(at(path))?;
         let lock = take_lock(&path)?;
@@ -172,6 +194,13 @@ impl StateFolder {
     }
 }
 
+/// The file on the way to a folder that cannot be made because of it.
+fn file_at(path: &Path) -> PathBuf {
+    let mut ways = path.ancestors();
+    let file = ways.find(|way| way.exists() && !way.is_dir());
+    file.unwrap_or(path).to_owned()
+}
+
 const SLOTS: &str = "slots.json";
 
 /// The slots that are kept in a folder, whoever holds it.
@@ -220,7 +249,14 @@ fn take_lock(folder: &Path) -> Result<File, StateError> {
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
         Err(cause) => Err(at(path)(cause)),
     }
 }

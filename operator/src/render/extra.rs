@@ -4,9 +4,29 @@ use causeway_broker::config::file::BrokerFile;
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
 
+use crate::documents::schema_walk::nearest;
+
 /// Sections whose keys may be set; everything else is made from the rest of the object.
 pub const SECTIONS: [&str; 10] = [
     "admin", "limits", "log", "memory", "mesh", "queue", "security", "shutdown", "stomp", "topic",
+];
+/// What else the broker's file holds: it follows from the rest of the object.
+const MADE: [&str; 15] = [
+    "authorization",
+    "denied_sites",
+    "format",
+    "id",
+    "instance",
+    "link_auth",
+    "links",
+    "listeners",
+    "network",
+    "site",
+    "sites",
+    "spec_hash",
+    "state_dir",
+    "tls",
+    "users_hash",
 ];
 /// Keys of those sections that say where a site runs.
 const PLACED: [&str; 1] = ["shutdown.drain"];
@@ -17,12 +37,80 @@ pub enum ExtraError {
     /// It names no key of a section.
     #[error("is not of the form section.key, with a section of {}", SECTIONS.join(", "))]
     NotAKey,
+    /// Its section is none.
+    #[error("unknown section {0}: there are {known}", known = SECTIONS.join(", "))]
+    NoSection(String),
+    /// The broker knows no such key.
+    #[error("unknown field {name}")]
+    Unknown {
+        /// The part of the key that is not known, or a field of its value.
+        name: String,
+        /// What is known in its place.
+        known: Vec<String>,
+    },
     /// It belongs to something else in the object.
     #[error("cannot be set here: it follows from the rest of the object")]
     NotFree,
     /// The broker's parser refuses it.
     #[error("the broker refuses it: {0}")]
     Refused(String),
+}
+
+impl ExtraError {
+    /// What the parser of the broker says.
+    fn told(text: String) -> Self {
+        let Some((_, rest)) = text.split_once("unknown field `") else {
+            return Self::Refused(text);
+        };
+        // unknown field `x`, expected one of `a`, `b`
+        let mut names = rest.split('`').step_by(2).map(str::to_owned);
+        let name = names.next().unwrap_or_default();
+        Self::Unknown {
+            name,
+            known: names.collect(),
+        }
+    }
+
+    /// What may have been meant with this key.
+    #[must_use]
+    pub fn help(&self, key: &str, value: &Json) -> Option<String> {
+        let (section, rest) = key.split_once('.')?;
+        let meant = match self {
+            Self::NoSection(_) => {
+                let near = nearest(section, SECTIONS.into_iter())?;
+                format!("{near}.{rest}")
+            }
+            Self::Unknown { name, known } => elsewhere(key, value).or_else(|| {
+                let near = nearest(name, known.iter().map(String::as_str))?;
+                Some(replaced(key, name, near))
+            })?,
+            _ => return None,
+        };
+        Some(format!("did you mean {meant}?"))
+    }
+}
+
+/// The same key in another section, where the broker takes that.
+fn elsewhere(key: &str, value: &Json) -> Option<String> {
+    let (_, rest) = key.split_once('.')?;
+    let mut keys = SECTIONS
+        .into_iter()
+        .map(|section| format!("{section}.{rest}"));
+    keys.find(|other| check(other, value).is_ok())
+}
+
+/// The key with another name for one of its parts; the name alone where it stands in the value.
+fn replaced(key: &str, name: &str, near: &str) -> String {
+    let parts: Vec<&str> = key.split('.').collect();
+    match parts.contains(&name) {
+        false => near.to_owned(),
+        true => {
+            let parts = parts
+                .iter()
+                .map(|part| if *part == name { near } else { part });
+            parts.collect::<Vec<_>>().join(".")
+        }
+    }
 }
 
 /// Whether the broker would take one key.
@@ -46,7 +134,7 @@ pub fn check(key: &str, value: &Json) -> Result<(), ExtraError> {
     set(&mut file, key, value)?;
     serde_yaml::from_value::<BrokerFile>(file)
         .map(drop)
-        .map_err(|error| ExtraError::Refused(error.to_string()))
+        .map_err(|error| ExtraError::told(error.to_string()))
 }
 
 /// Sets one key in a file.
@@ -58,8 +146,11 @@ pub fn set(file: &mut Value, key: &str, value: &Json) -> Result<(), ExtraError> 
     if parts.len() < 2 || parts.iter().any(|part| part.is_empty()) {
         return Err(ExtraError::NotAKey);
     }
-    if !SECTIONS.contains(&parts[0]) || PLACED.contains(&key) {
+    if MADE.contains(&parts[0]) || PLACED.contains(&key) {
         return Err(ExtraError::NotFree);
+    }
+    if !SECTIONS.contains(&parts[0]) {
+        return Err(ExtraError::NoSection(parts[0].to_owned()));
     }
     let value =
         serde_yaml::to_value(value).map_err(|error| ExtraError::Refused(error.to_string()))?;
@@ -95,7 +186,7 @@ mod tests {
         assert_eq!(refused("limits.pre_auth_deadline", "7s".into()), None);
         assert!(matches!(
             refused("limits.nonsense", 5.into()),
-            Some(ExtraError::Refused(_))
+            Some(ExtraError::Unknown { .. })
         ));
         assert!(matches!(
             refused("queue.max_messages", "many".into()),
@@ -110,5 +201,37 @@ mod tests {
             Some(ExtraError::NotFree)
         );
         assert_eq!(refused("limits", 5.into()), Some(ExtraError::NotAKey));
+    }
+
+    #[test]
+    fn a_key_that_is_nearly_known_or_known_elsewhere_is_told() {
+        let told = |key: &str, value: Json| {
+            let error = check(key, &value).expect_err("unknown");
+            (error.to_string(), error.help(key, &value))
+        };
+        let meant = |key: &str| Some(format!("did you mean {key}?"));
+        let (reason, help) = told("limits.subscriptons", 5.into());
+        assert_eq!(reason, "unknown field subscriptons");
+        assert_eq!(help, meant("limits.subscriptions"));
+        let (_, help) = told("limits.max_messages", 5.into());
+        assert_eq!(help, meant("queue.max_messages"));
+        let (reason, help) = told("queu.max_messages", 5.into());
+        assert!(reason.starts_with("unknown section queu: "), "{reason}");
+        assert_eq!(help, meant("queue.max_messages"));
+        assert_eq!(told("limits.colour", "red".into()).1, None);
+        assert_eq!(told("listeners.stomp", 5.into()).1, None);
+    }
+
+    #[test]
+    fn every_key_of_the_file_is_a_section_or_made() {
+        let unknown = Value::Mapping(Mapping::from_iter([("nonsense".into(), 1.into())]));
+        let error = serde_yaml::from_value::<BrokerFile>(unknown).expect_err("unknown");
+        let ExtraError::Unknown { mut known, .. } = ExtraError::told(error.to_string()) else {
+            panic!("another error: {error}");
+        };
+        known.sort();
+        let mut ours = [MADE.as_slice(), SECTIONS.as_slice()].concat();
+        ours.sort_unstable();
+        assert_eq!(known, ours);
     }
 }

@@ -168,6 +168,14 @@ impl Asked {
         }
     }
 
+    /// What is granted for a queue and not used yet.
+    pub(super) fn unused(&self, queue: &str, now: Now) -> u32 {
+        let asks = self.asks.iter();
+        asks.filter(|(key, ask)| *key.queue == *queue && now < ask.until)
+            .map(|(_, ask)| ask.left)
+            .fold(0, u32::saturating_add)
+    }
+
     /// Counts silence as nothing granted; names the queues that may ask again.
     pub(super) fn tick(&mut self, now: Now, mut look: impl FnMut(&QueueName)) {
         for (key, ask) in &mut self.asks {
@@ -239,14 +247,8 @@ impl Grants {
     /// sides differ and a release can be told from a withdrawal.
     pub(super) fn grant(&mut self, own: Bid, request: &CreditWanted, free: u32, now: Now) -> Body {
         self.drop_old(now);
-        let promised: u32 = self
-            .given
-            .values()
-            .filter(|given| given.queue == request.queue)
-            .map(|given| given.left)
-            .fold(0, u32::saturating_add);
         let granted = free
-            .saturating_sub(promised)
+            .saturating_sub(self.promised(&request.queue, now))
             .min(request.want)
             .min(MAX_WANT);
         let mut grant = 0;
@@ -275,6 +277,15 @@ impl Grants {
             grant,
             ttl_ms,
         })
+    }
+
+    /// What is granted of a queue and not used yet.
+    pub(super) fn promised(&self, queue: &str, now: Now) -> u32 {
+        let given = self.given.values();
+        given
+            .filter(|given| *given.queue == *queue && now < given.until)
+            .map(|given| given.left)
+            .fold(0, u32::saturating_add)
     }
 
     /// A transfer names a grant; false when that is over, and standing credit counts.

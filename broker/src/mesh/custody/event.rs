@@ -229,9 +229,9 @@ pub enum Event<'a> {
     Generation,
     /// A ring is below 50 % again.
     RingFree,
-    /// A queue has nothing left for others: its unused credit is given back.
+    /// A queue that was looked at has nothing left for others: its unused credit is given back.
     QueueServed(QueueName),
-    /// The matching consumers of a queue are gone: credit given is withdrawn.
+    /// The last consumer of a queue is gone: credit given is withdrawn.
     ConsumersGone(QueueName),
     /// The records of a broker were purged.
     Purged(Bid),

@@ -142,6 +142,18 @@ impl Custody {
         self.reorder_bytes
     }
 
+    /// Messages of a queue that others may still send by what this broker granted them.
+    #[must_use]
+    pub fn promised(&self, queue: &str, now: Now) -> u32 {
+        self.grants.promised(queue, now)
+    }
+
+    /// Messages of a queue that this broker may still send by what others granted it.
+    #[must_use]
+    pub fn unused(&self, queue: &str, now: Now) -> u32 {
+        self.asked.unused(queue, now)
+    }
+
     /// Everything but offers.
     pub fn handle(&mut self, event: Event<'_>, now: Now, out: &mut Effects) {
         match event {
@@ -171,7 +183,6 @@ impl Custody {
             Event::Generation => self.streams.values_mut().for_each(|s| s.nudge(now, out)),
             Event::RingFree => self.look_at_all(out),
             Event::QueueServed(queue) => {
-                self.waiting.remove(&queue);
                 let send = |to, body| out.push(Effect::Route { to, body });
                 self.asked.give_back(&queue, now, send);
             }

@@ -183,6 +183,23 @@ fn a_link_without_progress_is_noticed_only_while_something_waits() {
 }
 
 #[test]
+fn a_long_frame_on_a_slow_wire_waits_for_its_acknowledgement_and_is_not_idle() {
+    let mut ring = ring(10);
+    ring.append(frame(1, 0), Source::Client, at(0));
+    ring.next(at(0));
+    for second in 1..60 {
+        ring.took(at(second * 1000));
+    }
+    assert_eq!(ring.stalled_for(at(60_000)), Duration::from_secs(60));
+    assert_eq!(ring.idle_for(at(60_000)), Duration::from_secs(1));
+    assert_eq!(ring.idle_for(at(90_000)), Duration::from_secs(31));
+    // An answer counts as well.
+    ring.append(frame(2, 0), Source::Client, at(90_000));
+    ring.lack(1, at(90_000), |_| {}).unwrap();
+    assert_eq!(ring.idle_for(at(91_000)), Duration::from_secs(1));
+}
+
+#[test]
 fn it_agrees_with_a_naive_model_under_any_schedule() {
     let mut ring = ring(20);
     let (mut sent, mut unsent, mut acked) = (Vec::new(), Vec::new(), 0_u64);

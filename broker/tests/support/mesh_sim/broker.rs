@@ -85,6 +85,8 @@ pub struct Broker {
     /// What its links count.
     pub metrics: Metrics,
     next_sweep: Now,
+    /// A client's frame went into a ring that is three quarters full.
+    pub slows: bool,
     /// Queues and custody, in runs that have queues.
     pub keeping: Option<Keeping>,
     has_pending_interest: bool,
@@ -117,6 +119,7 @@ impl Broker {
             is_leaving: false,
             metrics: Metrics::new(),
             next_sweep: now,
+            slows: false,
             keeping: None,
             has_pending_interest: false,
             local: BTreeMap::new(),

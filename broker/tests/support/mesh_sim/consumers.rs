@@ -11,11 +11,11 @@ use causeway_broker::model::{Destination, Kind, Message, destination};
 use causeway_broker::queue::state::{ConsumerId, ConsumerOptions, DeadReason};
 use causeway_broker::selector::{Conversion, Selector};
 
-use causeway_broker::mesh::custody::QueueName;
+use causeway_broker::mesh::custody::{Event as Custody, QueueName};
 
 use super::queue_oracle::{Plan, Step};
 use super::queues::{SimQueue, number_of};
-use super::world::{Task, World};
+use super::world::{Sabotage, Task, World};
 
 /// What a consumer selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,7 +290,20 @@ impl World {
             });
         }
         self.tell_interest(at, consumer, false);
+        self.withdraw_credit(at, consumer);
         self.settle_queues(at);
+    }
+
+    fn withdraw_credit(&mut self, at: usize, consumer: usize) {
+        if self.sabotage == Some(Sabotage::Promises) {
+            return;
+        }
+        for name in self.queues_of(consumer) {
+            let own = self.queue(at, &name);
+            if own.is_some_and(|own| own.consumers.is_empty()) {
+                self.custody(at, Custody::ConsumersGone(name));
+            }
+        }
     }
 
     /// A queue hands a message to a consumer.

@@ -190,7 +190,8 @@ impl World {
             None => drop(side.barriers.remove(&key_of(&frame))),
         }
         let was_full = side.data.ring().level() == Level::Full;
-        let outcome = side.data.append(frame.clone(), source, now);
+        let (outcome, level) = side.data.append(frame.clone(), source, now);
+        broker.slows |= source == Source::Client && level != Level::Free;
         let is_placed = outcome == Append::Placed;
         let is_beyond = is_placed && side.is_beyond(was_full, source, producers);
         if !is_placed {

@@ -17,6 +17,8 @@ use super::world::{Sabotage, Task, World};
 
 /// How often a waiting producer looks again.
 const RETRY: Duration = Duration::from_millis(5);
+/// What a producer waits after a message that went into a ring three quarters full.
+const STALL: Duration = Duration::from_millis(5);
 /// A full ring holds a producer of droppable messages this long.
 const FULL_HOLD: Duration = Duration::from_secs(1);
 /// What a ring may take of routed control above its cap.
@@ -187,10 +189,16 @@ impl World {
         let forwarded = self.publish(at, topic, len, true, Duration::ZERO);
         self.flow.producers[number].waits = forwarded.map(|is_reliable| (now, is_reliable));
         // The reader looks at once after its batch; the next batch comes a moment later.
-        let pause = match forwarded {
+        let mut pause = match forwarded {
             Some(_) => Duration::ZERO,
             None => self.work_random.up_to(Duration::from_millis(2)),
         };
+        if let Some(broker) = self.brokers[at].as_mut()
+            && std::mem::take(&mut broker.slows)
+        {
+            self.watch.saw("producer is slowed");
+            pause = STALL;
+        }
         self.clock.after(pause, again);
     }
 

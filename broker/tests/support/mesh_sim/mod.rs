@@ -14,6 +14,7 @@ pub mod network;
 pub mod oracle;
 pub mod producers;
 pub mod queue_checks;
+pub mod queue_events;
 pub mod queue_oracle;
 pub mod queue_runs;
 pub mod queues;

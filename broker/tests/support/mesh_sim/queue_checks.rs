@@ -40,6 +40,7 @@ impl World {
         self.check_moves();
         self.check_idle();
         self.check_bounds();
+        self.check_promises();
     }
 
     fn owners(&self) -> BTreeMap<u64, Vec<usize>> {
@@ -77,6 +78,27 @@ impl World {
                 let number = FIRST + u64::try_from(at).unwrap();
                 return self.oracle.fail("I14", Some(number), what);
             }
+        }
+    }
+
+    /// R16: nothing is promised where nobody consumes.
+    fn check_promises(&mut self) {
+        let now = self.clock.now();
+        let mut what = None;
+        for (at, broker) in self.brokers.iter().enumerate() {
+            for one in broker.iter().filter_map(|one| one.keeping.as_ref()) {
+                let left = one
+                    .queues
+                    .iter()
+                    .filter(|(_, own)| own.consumers.is_empty());
+                let promised = left.map(|(name, _)| (name, one.custody.promised(name, now)));
+                for (name, promised) in promised.filter(|(_, promised)| *promised > 0) {
+                    what = Some(format!("{promised} of {name} at {at}, without a consumer"));
+                }
+            }
+        }
+        if let Some(what) = what {
+            self.oracle.fail("R16", None, what);
         }
     }
 

@@ -270,3 +270,40 @@ impl World {
         self.drain();
     }
 }
+
+/// Two brokers, more messages at one than standing credit moves, and a consumer at the other. As soon
+/// as credit was granted the consumer goes, or one comes that takes everything where it is. What is
+/// promised and unused three round trips later.
+pub fn credit_after(is_served_at_home: bool) -> (u32, u32) {
+    let mut world = World::new(Shape::Chain, 2, 1);
+    world.queues.is_on = true;
+    (0..2).for_each(|at| world.start(at));
+    world.run(Duration::from_secs(1));
+    world.settle();
+    let name = "jobs";
+    let wants = asks(name, Pick::All, 100, 60_000, Role::Plain);
+    let consumer = world.consumer_comes(1, wants.clone()).expect("it runs");
+    world.run(Duration::from_secs(1));
+    let plan = Plan::to(Arc::from(name));
+    (0..40).for_each(|_| world.send_to_queue(0, plan.clone()));
+    let limit = world.clock.now().plus(Duration::from_secs(3));
+    let promised = |world: &mut World| {
+        let now = world.clock.now();
+        let one = world.keeping(1).expect("it runs");
+        one.custody.promised(name, now)
+    };
+    while promised(&mut world) == 0 && world.clock.now() < limit {
+        world.run(Duration::from_micros(100));
+    }
+    assert!(promised(&mut world) > 0, "no credit is granted");
+    if is_served_at_home {
+        world.consumer_comes(0, wants);
+    } else {
+        world.consumer_goes(consumer);
+    }
+    world.run(world.delay(0, 1) * 6 + Duration::from_millis(50));
+    let now = world.clock.now();
+    let unused = world.keeping(0).expect("it runs");
+    let unused = unused.custody.unused(name, now);
+    (promised(&mut world), unused)
+}

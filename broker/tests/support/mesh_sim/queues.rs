@@ -12,11 +12,9 @@ use causeway_broker::mesh::custody::{
     Offer, Outcome, Placement, QueueName, Refusal, Refusals, Returned, Stay,
 };
 use causeway_broker::mesh::ids::{Bid, Epoch, Now};
-use causeway_broker::mesh::interest::EntryChange;
 use causeway_broker::mesh::replies::Replies;
 use causeway_broker::mesh::ring::Level;
-use causeway_broker::mesh::routes::Routes;
-use causeway_broker::model::{Kind, Message, MessageView, destination};
+use causeway_broker::model::{Kind, Message, MessageView};
 use causeway_broker::queue::handover::{Arrival, Looked, Outlook, Present, admits};
 use causeway_broker::queue::state::{Admission, ConsumerId, Effect as Served, Queue, QueueLimits};
 use causeway_broker::queue::{Look, TURN};
@@ -57,8 +55,9 @@ pub struct Keeping {
     /// The queues.
     pub queues: BTreeMap<QueueName, SimQueue>,
     /// Queues with messages that no consumer here can take, not looked at yet.
-    waiting: BTreeSet<QueueName>,
-    next_expiry: Now,
+    pub waiting: BTreeSet<QueueName>,
+    /// When messages expire next.
+    pub next_expiry: Now,
 }
 
 /// The time by both clocks.
@@ -172,13 +171,6 @@ impl World {
         }
     }
 
-    /// Nobody looks: a rule left out.
-    fn forget_waiting(&mut self, at: usize) {
-        if let Some(keeping) = self.keeping(at) {
-            keeping.waiting.clear();
-        }
-    }
-
     /// Tells custody, and does what it asks for.
     pub fn custody(&mut self, at: usize, event: Event<'_>) {
         let now = self.clock.now();
@@ -283,12 +275,12 @@ impl World {
             queues,
             ..
         } = &mut keeping;
-        let mut look = Some(look).filter(|_| has_outlet);
+        let mut next = Some(look).filter(|_| has_outlet);
         while let Some(own) = queues.get_mut(name)
-            && let Some(this) = look.take()
+            && let Some(this) = next.take()
         {
             let seqs = own.queue.turn(this);
-            look = (seqs.len() >= TURN).then_some(Look::New);
+            next = (seqs.len() >= TURN).then_some(Look::New);
             for seq in seqs {
                 let outlook = |view: &MessageView<'_>, spares_monitors| {
                     let learned = learned(broker, replies, name, now)
@@ -314,11 +306,15 @@ impl World {
                     Looked::Sent(to) => sent.push((seq, to, tried)),
                     Looked::Stays => {}
                     Looked::Stop => {
-                        look = None;
+                        next = None;
                         break;
                     }
                 }
             }
+        }
+        let is_served = queues.get(name).is_none_or(|own| !own.queue.has_ready());
+        if has_outlet && look == Look::All && is_served {
+            custody.handle(Event::QueueServed(name.clone()), now, &mut effects);
         }
         broker.keeping = Some(keeping);
         for (seq, to, tried) in sent {
@@ -368,77 +364,6 @@ impl World {
                 .get(&id)
                 .is_some_and(|selector| may_take(selector.as_ref(), &request.key))
         })
-    }
-
-    /// The map changed: what custody has to know.
-    pub fn tell_custody(&mut self, at: usize, routes: &Routes) {
-        if self.keeping(at).is_none() {
-            return;
-        }
-        for site in routes.sites() {
-            let event = Event::Peer {
-                bid: site.id.bid,
-                epoch: site.epoch,
-                is_reachable: site.way.is_some(),
-            };
-            self.custody(at, event);
-        }
-        self.custody(at, Event::Generation);
-        self.look_at_all(at, |_| true);
-    }
-
-    fn look_at_all(&mut self, at: usize, is_meant: impl Fn(&str) -> bool) {
-        let Some(keeping) = self.keeping(at) else {
-            return;
-        };
-        let names: Vec<QueueName> = keeping
-            .queues
-            .iter()
-            .filter(|(name, own)| is_meant(name) && own.queue.ready() > 0)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in names {
-            self.look_at(at, &name, Look::All);
-        }
-    }
-
-    /// Interest of others changed.
-    pub fn take_entries(&mut self, at: usize, changes: Vec<EntryChange>) {
-        let Some(broker) = self.brokers[at].as_mut() else {
-            return;
-        };
-        let touched = broker.interest.apply(changes);
-        if !touched.queues.is_empty() {
-            self.look_at_all(at, |name| {
-                let mut filters = touched.queues.iter();
-                filters.any(|filter| destination::matches(filter, name))
-            });
-        }
-    }
-
-    /// The timer of a broker rang: what is due of custody and expiry.
-    pub fn queue_timer(&mut self, at: usize) {
-        let now = self.clock.now();
-        let Some(keeping) = self.keeping(at) else {
-            return;
-        };
-        if keeping.custody.deadline() <= now {
-            self.custody(at, Event::Tick);
-        }
-        let Some(keeping) = self.keeping(at).filter(|one| one.next_expiry <= now) else {
-            return;
-        };
-        keeping.next_expiry = now.plus(Duration::from_secs(1));
-        let names: Vec<QueueName> = keeping.queues.keys().cloned().collect();
-        for name in names {
-            let wall_ms = present(now).wall_ms;
-            self.apply(at, &name, |queue, effects| queue.expire(wall_ms, effects));
-        }
-        // The expiry of messages looks at all queues that keep some, as the sweep does.
-        if self.sabotage == Some(Sabotage::Sweep) {
-            self.forget_waiting(at);
-        }
-        self.settle_queues(at);
     }
 }
 

@@ -44,6 +44,7 @@ pub struct Serving {
     is_broken: bool,
     unwritten: Vec<u8>,
     is_last: bool,
+    has_data: bool,
     is_shut: bool,
     wakes: bool,
     /// Map and interest frames queued so far.
@@ -151,6 +152,7 @@ impl World {
             is_broken: false,
             unwritten: Vec::new(),
             is_last: false,
+            has_data: false,
             is_shut: false,
             wakes: false,
             queued: 0,
@@ -201,6 +203,7 @@ impl World {
             batch.clear();
             let filled = serving.conn.fill(&mut batch, now);
             serving.is_last = filled.is_last;
+            serving.has_data = filled.has_data;
             serving.unwritten.extend_from_slice(&batch);
             if filled.has_room {
                 self.control(at, Event::Room { conn });
@@ -228,11 +231,22 @@ impl World {
             serving.unwritten = rest;
         }
         if !now.is_empty() {
+            self.took(at, conn);
             for segment in cut(now, &mut self.net_random) {
                 self.push(pipe, side, Segment::Bytes(segment));
             }
         }
         is_done
+    }
+
+    fn took(&mut self, at: usize, conn: ConnId) {
+        let (now, sabotage) = (self.clock.now(), self.sabotage);
+        if let Some(serving) = self.serving(at, conn)
+            && serving.has_data
+            && sabotage != Some(Sabotage::Took)
+        {
+            serving.conn.took(now);
+        }
     }
 
     /// The end of a stream, in one direction.

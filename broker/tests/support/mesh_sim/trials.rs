@@ -51,11 +51,7 @@ impl World {
         self.visitors(Duration::from_secs(5), 3);
         self.run(Duration::from_secs(12));
         self.settle();
-        let is_down = |(_, note): &&(Now, Note)| matches!(note, Note::LinkDown { .. });
-        if let Some((_, note)) = self.oracle.trace[mark..].iter().find(is_down) {
-            let what = format!("a link whose peer reads ended: {note}");
-            self.oracle.fail("I22", None, what);
-        }
+        self.check_up(mark);
         if self.flow.producers.iter().any(|one| !one.plan.is_empty()) {
             let what = "a producer waits for ever".to_owned();
             self.oracle.fail("I22", None, what);
@@ -64,6 +60,30 @@ impl World {
             self.oracle.check_owed("I22", first);
         }
         self.resize(Sizes::default());
+    }
+
+    /// I22: a message that its wire carries for longer than a link may stand still.
+    pub fn long_message(&mut self) {
+        let (a, b) = (self.edges[0].a, self.edges[0].b);
+        let (first, mark) = (self.oracle.messages.len(), self.oracle.trace.len());
+        let stay = None;
+        self.come(b, "long", stay);
+        self.run(Duration::from_secs(2));
+        self.flow.slow(a, b, Some(8_000));
+        self.publish(a, "long", 290_000, true, Duration::ZERO);
+        self.run(Duration::from_secs(60));
+        self.check_up(mark);
+        if self.oracle.failure.is_none() {
+            self.oracle.check_owed("I22", first);
+        }
+    }
+
+    fn check_up(&mut self, mark: usize) {
+        let is_down = |(_, note): &&(Now, Note)| matches!(note, Note::LinkDown { .. });
+        if let Some((_, note)) = self.oracle.trace[mark..].iter().find(is_down) {
+            let what = format!("a link whose peer reads ended: {note}");
+            self.oracle.fail("I22", None, what);
+        }
     }
 
     /// I30: a path without another one beside it is back within the time of limbo.

@@ -90,6 +90,8 @@ pub enum Sabotage {
     Addition,
     /// R16: who refused a message is forgotten.
     Refusals,
+    /// R16: what was granted stands when the consumers it was granted for are gone.
+    Promises,
     /// R17: a receiver takes what it has already once more.
     Repeats,
     /// R18: who took a message and has no consumer for it any more keeps it.
@@ -109,6 +111,8 @@ pub enum Sabotage {
     Producers,
     /// Frames are forgotten when they are written, not when they are acknowledged (R10).
     Forget,
+    /// Bytes of a message that a wire takes are no progress of its link (3.5).
+    Took,
     /// A part of a frame is no sign of life (R11).
     Sign,
     /// What has no route is dropped at once (R14).

@@ -2,6 +2,7 @@
 
 use super::Check;
 use crate::documents::tree::field_path;
+use crate::finding::{Finding, Subject};
 use crate::model::valid::ValidSettings;
 use crate::render::extra;
 
@@ -18,7 +19,12 @@ impl Check<'_> {
         let extra = written.extra.unwrap_or_default();
         for (key, value) in &extra {
             if let Err(error) = extra::check(key, value) {
-                self.add(field_path("spec.settings.extra", key), error.to_string());
+                let path = field_path("spec.settings.extra", key);
+                let finding = Finding::error(Subject::Network, path, error.to_string());
+                self.findings.push(match error.help(key, value) {
+                    Some(help) => finding.with_help(help),
+                    None => finding,
+                });
             }
         }
         let reply_patterns = written.reply_patterns.map(|mut patterns| {
