@@ -91,11 +91,10 @@ impl Client {
     /// Handles bytes, and what was left over from earlier ones.
     pub(super) fn handle(&mut self, bytes: &[u8]) {
         self.sink.refresh_identity();
-        let is_full = self.account.ledger().is_full_for(0);
-        self.session.limit_transactions(match is_full {
-            true => self.session.transaction_bytes(),
-            false => self.limits.transaction_bytes,
-        });
+        let clients = self.account.ledger();
+        let free = clients.limit().saturating_sub(clients.used());
+        let taken = self.session.transaction_memory();
+        self.session.limit_transactions(taken.saturating_add(free));
         match self.partial.len() {
             0 => {
                 let consumed = self.decode(bytes);
@@ -148,7 +147,7 @@ impl Client {
     }
 
     fn count(&mut self) {
-        self.account.set(self.session.transaction_bytes());
+        self.account.set(self.session.transaction_memory());
         let partial = self.partial.capacity();
         if self.session.is_open() {
             self.before_login.set(0);

@@ -12,10 +12,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use prometheus::IntCounter;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+pub use self::frames::Counters;
 use self::frames::{Marks, append, count_messages, drop_oldest, finish_append};
 use super::unacked::{Delivered, Unacked};
 use crate::broker::ledger::{Account, Ledger};
@@ -57,17 +57,6 @@ pub struct AutoAck {
     pub seq: u64,
 }
 
-/// Where topic messages are counted, each once: only here is known what became of them.
-#[derive(Debug)]
-pub struct Counters {
-    /// Written to the client.
-    pub written: IntCounter,
-    /// Dropped because the client reads too slowly.
-    pub dropped: IntCounter,
-    /// Lost because the client was gone before they were written.
-    pub lost: IntCounter,
-}
-
 #[derive(Debug, Default)]
 struct State {
     /// Appended, not yet taken by a writer.
@@ -93,7 +82,12 @@ struct State {
 impl State {
     /// Tells the broker's account what is held.
     fn count(&mut self) {
-        let held = self.pending.len() + self.writing.len().max(self.in_hand);
+        let bytes = self.pending.len() + self.writing.len().max(self.in_hand);
+        let marks = self.marks.len() + self.writing_marks.len();
+        let held = bytes
+            + marks * size_of::<(usize, bool)>()
+            + self.auto_acks.len() * size_of::<AutoAck>()
+            + self.unacked.len() * PER_UNACKED;
         if held.abs_diff(self.account.bytes()) >= BLOCK || held == 0 {
             self.account.set(held);
         }
@@ -118,6 +112,8 @@ pub struct Outbound {
 }
 
 const KEEP_CAPACITY: usize = 64 * 1024;
+/// What a message in the client's hands takes beside what its queue counts: measured.
+const PER_UNACKED: usize = 256;
 const KEEP_MARKS: usize = 1024;
 /// The broker's account is told of changes by this much: telling it of each frame would make all
 /// connections wait for one counter. So much is also left to each when the account is full.
@@ -248,7 +244,12 @@ impl Outbound {
 
     /// Works on what the client has not acknowledged.
     pub fn with_unacked<R>(&self, work: impl FnOnce(&mut Unacked) -> R) -> R {
-        work(&mut self.lock().unacked)
+        let mut state = self.lock();
+        let result = work(&mut state.unacked);
+        if !state.is_closed {
+            state.count();
+        }
+        result
     }
 
     /// Bytes that wait.

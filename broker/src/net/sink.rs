@@ -11,6 +11,7 @@ use super::subscriber::{AckMode, Subscriber};
 use super::unacked::{Delivered, Named};
 use crate::broker::Broker;
 use crate::broker::connections::Connection;
+use crate::broker::ledger::Account;
 use crate::broker::publish::{PublishError, Publisher};
 use crate::model::{Destination, Kind, Message, MessageView};
 use crate::queue::state::ConsumerId;
@@ -24,6 +25,9 @@ const BROWSE_LIMIT: usize = 10_000;
 
 /// Label of messages of topics and temporary queues that end with the client they were for.
 const SUBSCRIBER_GONE: &str = "subscriber_gone";
+
+/// What a message that waits for its queue takes beside its bytes.
+const PER_HELD: usize = 128;
 
 /// An answer that a transaction holds back.
 #[derive(Debug)]
@@ -50,6 +54,7 @@ pub struct ConnectionSink {
     pub publisher: Option<Publisher>,
     /// Messages whose queue is full; nothing is read until they are taken.
     pub held: Vec<(Arc<QueueCell>, Message)>,
+    held_account: Account,
     /// The client is to be closed when everything is written.
     pub is_closing: bool,
     replies: Vec<u8>,
@@ -67,6 +72,7 @@ impl ConnectionSink {
     /// `own_names`.
     #[must_use]
     pub fn new(broker: Arc<Broker>, outbound: Arc<Outbound>, own_names: Box<str>) -> Self {
+        let held_account = Account::new(broker.memory.clients.clone());
         let dropped = &broker.metrics.messages_dropped;
         outbound.count_in(Counters {
             written: broker.metrics.messages_out.clone(),
@@ -81,6 +87,7 @@ impl ConnectionSink {
             connection: None,
             publisher: None,
             held: Vec::new(),
+            held_account,
             is_closing: false,
             replies: Vec::new(),
             subscribers: HashMap::new(),
@@ -100,6 +107,7 @@ impl ConnectionSink {
 
     /// Ends a read batch: what was published goes out first, the client's own replies last.
     pub fn finish_batch(&mut self) {
+        self.count_held();
         if self.held.is_empty() && !self.replies.is_empty() {
             self.outbound.push(&[&self.replies]);
             self.replies.clear();
@@ -111,6 +119,8 @@ impl ConnectionSink {
 
     /// Tries the messages again whose queue was full. True when none is left.
     pub fn retry_held(&mut self) -> bool {
+        // What is taken counts in its queue, and must not stand in its own way.
+        self.held_account.set(0);
         for (cell, message) in std::mem::take(&mut self.held) {
             let now_ns = crate::clock::monotonic_ns();
             let outcome = cell.enqueue(message.len(), || message.clone(), now_ns, &mut self.work);
@@ -125,7 +135,21 @@ impl ConnectionSink {
                 }
             }
         }
+        self.count_held();
         self.held.is_empty()
+    }
+
+    fn count_held(&mut self) {
+        let sizes = self.held.iter().map(|(_, message)| message.len());
+        self.held_account
+            .set(sizes.map(|size| PER_HELD + size).sum());
+    }
+
+    /// Gives up the messages whose queue is full; returns how many.
+    pub fn refuse_held(&mut self) -> usize {
+        let count = self.held.drain(..).count();
+        self.count_held();
+        count
     }
 
     /// The client is gone: everything it had goes back. Ends so many of its subscriptions; true when

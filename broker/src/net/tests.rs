@@ -6,6 +6,7 @@ mod durable;
 mod expiry;
 mod memory;
 mod queues;
+mod returned;
 mod rights;
 mod topics;
 

@@ -84,7 +84,7 @@ async fn wait_for_room(client: &mut Client, cancel: &CancellationToken) -> bool 
             .outbound
             .with_unacked(|unacked| !unacked.is_empty());
         if has_unacked && since.elapsed() > OWN_DEADLOCK {
-            let full = client.sink.held.drain(..).count();
+            let full = client.sink.refuse_held();
             let mut frame = Vec::new();
             let text = format!("the queue is full: {full} messages were refused");
             let escaping = client.session.version().into();

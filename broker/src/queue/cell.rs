@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::handover::Arrival;
 use super::state::{
-    Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, Queue, QueueCounters, QueueLimits,
+    Admission, ConsumerId, ConsumerOptions, DeadReason, Effect, PER_MESSAGE, Queue, QueueCounters,
+    QueueLimits,
 };
 use crate::broker::ledger::{Account, Ledger};
 use crate::clock;
 use crate::mesh::ids::Now;
 use crate::model::{Destination, Message};
-use crate::net::outbound::{AutoAck, Outbound};
+use crate::net::outbound::{Append, AutoAck, Outbound};
 use crate::net::subscriber::Subscriber;
 use crate::selector::Selector;
 
@@ -176,8 +177,8 @@ impl QueueCell {
         // An empty queue takes one message of any size, so that nothing waits for ever; but not so
         // many of them that the limit means nothing.
         let ledger = inner.account.ledger();
-        let is_broker_full =
-            ledger.is_full_for(size) && (inner.queue.depth() > 0 || ledger.is_overdrawn());
+        let is_broker_full = ledger.is_full_for(PER_MESSAGE + size)
+            && (inner.queue.depth() > 0 || ledger.is_overdrawn());
         if is_broker_full || inner.queue.is_full_for(size) {
             return Enqueued::Full;
         }
@@ -219,8 +220,8 @@ impl QueueCell {
             ..
         } = &mut *inner;
         // While the broker is full a backlog grows no more.
-        let most = if account.ledger().is_full_for(message.len()) {
-            queue.bytes()
+        let most = if account.ledger().is_full_for(PER_MESSAGE + message.len()) {
+            queue.memory()
         } else {
             usize::MAX
         };
@@ -302,7 +303,7 @@ impl QueueCell {
 
     fn perform(self: &Arc<Self>, inner: &mut Inner, work: &mut Work) {
         self.perform_all(inner, work);
-        inner.account.set(EMPTY + inner.queue.bytes());
+        inner.account.set(EMPTY + inner.queue.memory());
     }
 
     fn perform_all(self: &Arc<Self>, inner: &mut Inner, work: &mut Work) {
@@ -354,9 +355,10 @@ impl QueueCell {
                 if message.expires_ms != 0 && message.is_expired(clock::wall_ms()) {
                     queue.expire_held(consumer, seq, effects);
                 } else if let Some(subscriber) = targets.get(&consumer) {
-                    // A closed connection is unsubscribed soon, which brings the message back.
-                    subscriber.deliver_queue(&message, self, seq);
-                    work.touch(&subscriber.outbound);
+                    match subscriber.deliver_queue(&message, self, seq) {
+                        Append::Closed => queue.refuse(consumer, seq, effects),
+                        Append::Queued | Append::Dropped => work.touch(&subscriber.outbound),
+                    }
                 }
             }
             Effect::Dead { message, reason } => {

@@ -2,10 +2,23 @@
 
 use std::collections::VecDeque;
 
+use prometheus::IntCounter;
+
 use super::State;
 
 /// Ends of frames in a buffer, and whether each is a topic message, which may be dropped.
 pub(super) type Marks = VecDeque<(usize, bool)>;
+
+/// Where topic messages are counted, each once: only here is known what became of them.
+#[derive(Debug)]
+pub struct Counters {
+    /// Written to the client.
+    pub written: IntCounter,
+    /// Dropped because the client reads too slowly.
+    pub dropped: IntCounter,
+    /// Lost because the client was gone before they were written.
+    pub lost: IntCounter,
+}
 
 /// Topic messages whose frames end at `written` or before, and those behind.
 pub(super) fn count_messages(marks: &Marks, written: usize) -> (u64, u64) {

@@ -21,6 +21,7 @@ impl Session {
             return Ok(sink.answer(&answer, None)?);
         };
         self.count_frame(&id, sink)?;
+        self.hold_answer(&id);
         Ok(sink.answer(&answer, Some(&id))?)
     }
 

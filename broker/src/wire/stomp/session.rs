@@ -42,6 +42,9 @@ pub struct Session {
     pub(super) next_subscription: u32,
     pub(super) transactions: BTreeMap<String, Transaction>,
     pub(super) transaction_bytes: usize,
+    /// All that open transactions take, and how much that may be.
+    pub(super) transaction_memory: usize,
+    pub(super) transaction_room: usize,
     pub(super) block: HeaderBlockBuf,
     pub(super) message_id: Vec<u8>,
     out: Vec<u8>,
@@ -66,21 +69,23 @@ impl Session {
             next_subscription: 1,
             transactions: BTreeMap::new(),
             transaction_bytes: 0,
+            transaction_memory: 0,
+            transaction_room: usize::MAX,
             block: HeaderBlockBuf::default(),
             message_id: Vec::new(),
             out: Vec::new(),
         }
     }
 
-    /// Bytes that open transactions hold back.
+    /// Memory that open transactions take, with what is needed beside their messages.
     #[must_use]
-    pub const fn transaction_bytes(&self) -> usize {
-        self.transaction_bytes
+    pub const fn transaction_memory(&self) -> usize {
+        self.transaction_memory
     }
 
-    /// Lets open transactions hold back so many bytes from now on.
-    pub const fn limit_transactions(&mut self, bytes: usize) {
-        self.settings.transaction_bytes = bytes;
+    /// Lets open transactions take so much memory from now on.
+    pub const fn limit_transactions(&mut self, memory: usize) {
+        self.transaction_room = memory;
     }
 
     /// True while a login is looked at: no frame may be handed in.

@@ -8,6 +8,12 @@ use crate::model::{Message, MessageView};
 
 /// Open transactions of one connection.
 pub const MAX_TRANSACTIONS: usize = 16;
+/// What a transaction takes before anything is in it, its id apart.
+const OPEN: usize = 512;
+/// What a message takes beside its bytes: measured, with what growing leaves free.
+const MESSAGE: usize = 128;
+/// What an answer takes.
+const ANSWER: usize = 256;
 
 /// What an open transaction holds back.
 #[derive(Debug, Default)]
@@ -15,6 +21,8 @@ pub(super) struct Transaction {
     sends: Vec<Message>,
     bytes: usize,
     frames: usize,
+    /// All that it takes.
+    memory: usize,
 }
 
 impl Session {
@@ -44,14 +52,27 @@ impl Session {
         };
         let message = Message::from_view(view);
         let size = message.len();
-        if self.transaction_bytes + size > self.settings.transaction_bytes {
+        let is_too_large = self.transaction_bytes + size > self.settings.transaction_bytes;
+        let memory = self.transaction_memory + MESSAGE + size;
+        if is_too_large || memory > self.transaction_room {
             self.forget(id, false, sink);
             return Err(Refusal::TransactionTooLarge(id.to_owned()));
         }
         transaction.bytes += size;
+        transaction.memory += MESSAGE + size;
         transaction.sends.push(message);
         self.transaction_bytes += size;
+        self.transaction_memory = memory;
         Ok(())
+    }
+
+    /// Counts what an answer takes until its transaction ends. It is held back in any case: it is
+    /// what frees memory in the end.
+    pub(super) fn hold_answer(&mut self, id: &str) {
+        if let Some(transaction) = self.transactions.get_mut(id) {
+            transaction.memory += ANSWER;
+            self.transaction_memory += ANSWER;
+        }
     }
 
     pub(super) fn on_begin(&mut self, frame: &FrameRef<'_>) -> Result<(), Failure> {
@@ -62,7 +83,14 @@ impl Session {
         if self.transactions.len() >= MAX_TRANSACTIONS {
             return Err(Refusal::TooManyTransactions.into());
         }
-        self.transactions.insert(id, Transaction::default());
+        // Both this and its answers are filed under the id.
+        let memory = OPEN + 2 * id.len();
+        self.transaction_memory += memory;
+        let transaction = Transaction {
+            memory,
+            ..Transaction::default()
+        };
+        self.transactions.insert(id, transaction);
         Ok(())
     }
 
@@ -116,6 +144,7 @@ impl Session {
     fn forget(&mut self, id: &str, is_commit: bool, sink: &mut impl Sink) -> Option<Transaction> {
         let transaction = self.transactions.remove(id)?;
         self.transaction_bytes -= transaction.bytes;
+        self.transaction_memory -= transaction.memory;
         sink.end_transaction(id, is_commit);
         Some(transaction)
     }

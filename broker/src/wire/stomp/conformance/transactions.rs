@@ -3,6 +3,12 @@
 use super::super::session::MAX_TRANSACTIONS;
 use super::Wire;
 
+/// Bytes of messages, and memory of all.
+fn taken(wire: &Wire) -> (usize, usize) {
+    let memory = wire.session.transaction_memory();
+    (wire.session.transaction_bytes, memory)
+}
+
 #[test]
 fn sends_become_visible_at_commit_in_their_order() {
     let mut wire = Wire::open("1.2");
@@ -49,7 +55,7 @@ fn an_aborted_transaction_publishes_nothing() {
     wire.feed("ABORT\ntransaction:t\n\n\0");
     assert_eq!(wire.events(), ["check queue://a", "abort t"]);
     assert!(wire.sink.published.is_empty());
-    assert_eq!(wire.session.transaction_bytes, 0);
+    assert_eq!(taken(&wire), (0, 0));
 }
 
 #[test]
@@ -123,7 +129,25 @@ fn the_bytes_of_all_transactions_are_bounded_together() {
     );
     assert_eq!(wire.ask("COMMIT\ntransaction:a\n\n\0"), "");
     assert_eq!(wire.sink.published.len(), 1);
-    assert_eq!(wire.session.transaction_bytes, 0);
+    assert_eq!(taken(&wire), (0, 0));
+}
+
+#[test]
+fn all_that_transactions_take_is_counted_and_only_messages_are_refused_for_it() {
+    let mut wire = Wire::open("1.2");
+    let id = "t".repeat(20);
+    wire.feed(format!("BEGIN\ntransaction:{id}\n\n\0"));
+    let empty = taken(&wire).1;
+    assert!(empty > 2 * id.len() + 500, "{empty}");
+    let send = format!("SEND\ndestination:/queue/a\ntransaction:{id}\n\n\0");
+    assert_eq!(wire.ask(&send), "");
+    let (bytes, memory) = taken(&wire);
+    assert!(bytes > 0 && memory >= empty + bytes + 100, "{memory}");
+    wire.session.limit_transactions(memory);
+    assert_eq!(wire.ask(format!("ACK\nid:1\ntransaction:{id}\n\n\0")), "");
+    assert!(taken(&wire).1 >= memory + 200);
+    assert!(wire.ask(&send).contains("is larger than allowed"));
+    assert_eq!(taken(&wire), (0, 0));
 }
 
 #[test]
@@ -165,7 +189,7 @@ fn a_right_that_is_gone_at_commit_rolls_everything_back() {
     let said = wire.ask("COMMIT\ntransaction:t\nreceipt:r\n\n\0");
     assert!(said.contains("receipt-id:r\n"), "{said}");
     assert_eq!(wire.events(), ["abort t"]);
-    assert_eq!(wire.session.transaction_bytes, 0);
+    assert_eq!(taken(&wire), (0, 0));
     let said = wire.ask("COMMIT\ntransaction:t\n\n\0");
     assert!(said.contains("Invalid transaction id"), "{said}");
 }
