@@ -57,20 +57,17 @@ impl TopicRoute {
     #[must_use]
     pub fn new(subscribers: Vec<Arc<Subscriber>>) -> Self {
         let mut route = Self::default();
+        let mut known: HashMap<Selector, usize> = HashMap::new();
         for subscriber in subscribers {
-            match subscriber.selector.clone() {
-                None => route.plain.push(subscriber),
-                Some(selector) => {
-                    match route
-                        .selected
-                        .iter_mut()
-                        .find(|(known, _)| *known == selector)
-                    {
-                        Some((_, list)) => list.push(subscriber),
-                        None => route.selected.push((selector, vec![subscriber])),
-                    }
-                }
-            }
+            let Some(selector) = subscriber.selector.clone() else {
+                route.plain.push(subscriber);
+                continue;
+            };
+            let at = *known.entry(selector.clone()).or_insert_with(|| {
+                route.selected.push((selector, Vec::new()));
+                route.selected.len() - 1
+            });
+            route.selected[at].1.push(subscriber);
         }
         route
     }
