@@ -32,7 +32,7 @@
 //! All other runs suffer anything: resets, silence in one or both directions, flapping, partitions,
 //! crashes with a new epoch. What is lost meanwhile is not judged there.
 //!
-//! `queue-…` and `reply-…` carry queue messages instead: producers everywhere, consumers that are slow,
+//! `queue-…`, `reply-…` and `monitor-…` carry queue messages instead: producers everywhere, consumers that are slow,
 //! select, come, wander and go, messages that expire, requests with an answering queue or topic of
 //! their own. Queues are the product's own state.
 //!
@@ -49,7 +49,9 @@
 //! * R16, always: nothing is promised to others where nobody consumes any more.
 //!
 //! I11 holds in all runs: while no path changes, frames arrive in the order of their origin.
-//! Exclusive consumers and monitors of reply queues are not simulated here.
+//! I29 in `monitor-…`, always: monitors of all answers, in queues and topics, take none away from who
+//! waits for it, and have none that somebody waits for, or waited for a moment ago.
+//! Exclusive consumers are not simulated here.
 //!
 //! A run that fails is made smaller before it is shown, by halving brokers, faults and messages. The
 //! last part of its line says how much of the script is played.
@@ -113,7 +115,7 @@ const LARGE: [&str; 5] = [
 ];
 
 /// What the kinds of runs are there for; each happens in the fixed runs.
-const SEEN: [&str; 13] = [
+const SEEN: [&str; 14] = [
     "claim refused",
     "costs tried",
     "deny",
@@ -123,6 +125,7 @@ const SEEN: [&str; 13] = [
     "link added",
     "link removed",
     "old clock",
+    "monitor served",
     "only path judged",
     "parted",
     "producer is slowed",
@@ -241,9 +244,12 @@ fn a_driver_that_leaves_a_rule_out_is_noticed() {
 fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
     let queues: &[&str] = &["queue-ring", "queue-mesh", "queue-chain"];
     let replies: &[&str] = &["reply-ring", "reply-mesh", "reply-chain"];
+    let monitors: &[&str] = &["monitor-ring", "monitor-mesh", "monitor-chain"];
     for (sabotage, scenarios, invariant) in [
         (Sabotage::Learned, replies, "I10"),
         (Sabotage::Addition, replies, "I10"),
+        (Sabotage::Monitors, monitors, "I29"),
+        (Sabotage::Patterns, monitors, "I28"),
         (Sabotage::Refusals, queues, "I14"),
         (Sabotage::Promises, queues, "R16"),
         (Sabotage::Repeats, queues, "I12"),

@@ -11,7 +11,7 @@ use super::node::Node;
 use crate::clock;
 use crate::mesh::core::word;
 use crate::mesh::event::{Counter, MeshLog};
-use crate::mesh::report::{LinkStateCode, Report};
+use crate::mesh::report::Report;
 use crate::mesh::routes::Routes;
 use crate::mesh::session::LinkState;
 use crate::mesh::status::LinkStatus;
@@ -257,7 +257,7 @@ fn reported_links(report: &Report, age: Duration) -> Vec<Value> {
                 "link": link.name,
                 "from": report.site,
                 "peer": link.peer,
-                "state": link_word(link.state()),
+                "state": link.state().word(),
                 "reason": link.reason,
                 "sinceMs": link.state_ms.saturating_add(age),
                 "rttMs": (link.rtt_us > 0).then(|| f64::from(link.rtt_us) / 1000.0),
@@ -267,17 +267,4 @@ fn reported_links(report: &Report, age: Duration) -> Vec<Value> {
             })
         })
         .collect()
-}
-
-fn link_word(state: LinkStateCode) -> &'static str {
-    match state {
-        LinkStateCode::Down => LinkState::Down,
-        LinkStateCode::Connecting => LinkState::Connecting,
-        LinkStateCode::Up => LinkState::Up,
-        LinkStateCode::Throttled => LinkState::Throttled,
-        LinkStateCode::Blocked => LinkState::Blocked,
-        LinkStateCode::AuthFailed => LinkState::AuthFailed,
-        LinkStateCode::Refused => LinkState::Refused,
-    }
-    .word()
 }

@@ -15,7 +15,7 @@ use prost::Message;
 use super::ids::{ClaimId, Epoch, Now};
 use super::messages::ReportFrame;
 
-pub use body::{BridgeReport, CredentialCode, LinkReport, LinkStateCode, Report, Role, SiteState};
+pub use body::{BridgeReport, LinkReport, Report, Role, SiteState};
 pub use probe::{ProbeResult, Probes};
 
 /// Longest report.

@@ -25,23 +25,24 @@ const SYNC_SILENCE: Duration = Duration::from_secs(10);
 /// Intervals beyond this are a mistake of the peer.
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 
-/// State of a link; the words are the same everywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// State of a link; the words are the same everywhere, and reports carry the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
 pub enum LinkState {
     /// None of the others.
-    Down,
+    Down = 0,
     /// Dialling, or in TLS, authentication, HELLO, synchronisation.
-    Connecting,
+    Connecting = 1,
     /// Synchronised, advertised, moving.
-    Up,
+    Up = 2,
     /// Up, and its ring has been above three quarters for a second.
-    Throttled,
+    Throttled = 3,
     /// Messages wait and nothing is acknowledged.
-    Blocked,
+    Blocked = 4,
     /// The last attempt failed at authentication.
-    AuthFailed,
+    AuthFailed = 5,
     /// The last attempt was refused.
-    Refused,
+    Refused = 6,
 }
 
 impl LinkState {
@@ -66,18 +67,18 @@ impl LinkState {
     }
 }
 
-/// What a connection was opened with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// What a connection was opened with; reports carry the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
 pub enum Credential {
     /// Not proved yet.
-    #[default]
-    None,
+    None = 0,
     /// The current password.
-    Current,
+    Current = 1,
     /// The previous password.
-    Previous,
+    Previous = 2,
     /// A certificate.
-    Certificate,
+    Certificate = 3,
 }
 
 /// How far a connection has come.

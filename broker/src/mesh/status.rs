@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::core::Mesh;
 use super::ids::{Bid, Epoch, Instance, LinkId, Now, Sid};
-use super::report::{CredentialCode, LinkReport, LinkStateCode, Report, Role, SiteState};
+use super::report::{LinkReport, Report, Role, SiteState};
 use super::session::{Credential, LinkState};
 
 /// Longest error text in a report.
@@ -275,12 +275,12 @@ impl Mesh {
                 Role::Acceptor
             }
             .into(),
-            state: state_code(link.state).into(),
+            state: link.state.into(),
             reason: link.reason.to_owned(),
             state_ms: millis(link.since),
             rtt_us: link.rtt.map_or(0, |rtt| two_digits(micros(rtt))),
             pending: link.pending,
-            credential: credential_code(link.credential).into(),
+            credential: link.credential.into(),
             root: String::new(),
             last_error,
             probe_us: probe.trip.map_or(0, micros),
@@ -302,27 +302,6 @@ fn two_digits(number: u32) -> u32 {
     let digits = number.max(1).ilog10();
     let unit = 10u32.pow(digits.saturating_sub(1));
     number / unit * unit
-}
-
-const fn state_code(state: LinkState) -> LinkStateCode {
-    match state {
-        LinkState::Down => LinkStateCode::Down,
-        LinkState::Connecting => LinkStateCode::Connecting,
-        LinkState::Up => LinkStateCode::Up,
-        LinkState::Throttled => LinkStateCode::Throttled,
-        LinkState::Blocked => LinkStateCode::Blocked,
-        LinkState::AuthFailed => LinkStateCode::AuthFailed,
-        LinkState::Refused => LinkStateCode::Refused,
-    }
-}
-
-const fn credential_code(credential: Credential) -> CredentialCode {
-    match credential {
-        Credential::None => CredentialCode::None,
-        Credential::Current => CredentialCode::Current,
-        Credential::Previous => CredentialCode::Previous,
-        Credential::Certificate => CredentialCode::Certificate,
-    }
 }
 
 #[cfg(test)]

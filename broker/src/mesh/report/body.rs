@@ -1,6 +1,8 @@
 //! What a report says. No user names, client addresses, destinations or secrets; times are ages, so
 //! that clocks do not matter.
 
+use crate::mesh::session::{Credential, LinkState};
+
 /// How one site is.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Report {
@@ -73,7 +75,7 @@ pub struct LinkReport {
     #[prost(enumeration = "Role", tag = "3")]
     pub role: i32,
     /// State.
-    #[prost(enumeration = "LinkStateCode", tag = "4")]
+    #[prost(enumeration = "LinkState", tag = "4")]
     pub state: i32,
     /// Why.
     #[prost(string, tag = "5")]
@@ -88,7 +90,7 @@ pub struct LinkReport {
     #[prost(uint64, tag = "8")]
     pub pending: u64,
     /// What it was opened with.
-    #[prost(enumeration = "CredentialCode", tag = "9")]
+    #[prost(enumeration = "Credential", tag = "9")]
     pub credential: i32,
     /// Prefix of the fingerprint of the root.
     #[prost(string, tag = "10")]
@@ -141,38 +143,4 @@ pub enum Role {
     Acceptor = 0,
     /// This end.
     Dialer = 1,
-}
-
-/// State of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
-#[repr(i32)]
-pub enum LinkStateCode {
-    /// Down.
-    Down = 0,
-    /// Connecting.
-    Connecting = 1,
-    /// Up.
-    Up = 2,
-    /// Throttled.
-    Throttled = 3,
-    /// Blocked.
-    Blocked = 4,
-    /// Authentication failed.
-    AuthFailed = 5,
-    /// Refused.
-    Refused = 6,
-}
-
-/// What a link was opened with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
-#[repr(i32)]
-pub enum CredentialCode {
-    /// Nothing yet.
-    None = 0,
-    /// The current password.
-    Current = 1,
-    /// The previous password.
-    Previous = 2,
-    /// A certificate.
-    Certificate = 3,
 }

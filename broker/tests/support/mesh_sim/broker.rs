@@ -29,7 +29,7 @@ use super::streams::Serving;
 use super::world::{Sabotage, Task, World};
 
 /// How long a frame stays in limbo.
-const LIMBO_TIME: Duration = Duration::from_secs(2);
+pub const LIMBO_TIME: Duration = Duration::from_secs(2);
 
 /// A frame's place behind control: connection, and map and interest frames queued before it.
 type Barrier = (ConnId, u64);
@@ -291,6 +291,7 @@ impl World {
         for action in actions {
             match action {
                 Action::Publish(routes) => {
+                    self.note_lost(at, &routes);
                     self.retry_limbo(at, &routes);
                     self.tell_custody(at, &routes);
                 }

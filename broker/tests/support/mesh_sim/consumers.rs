@@ -89,6 +89,10 @@ pub struct Consumer {
     pub is_there: bool,
     /// Since when.
     pub since: Now,
+    /// When it went.
+    pub left: Option<Now>,
+    /// The process of its broker.
+    pub since_life: u32,
     /// When it last had no room, by queue.
     pub full: BTreeMap<QueueName, Now>,
 }
@@ -194,6 +198,7 @@ impl World {
             return;
         }
         keeping.queues.insert(name.clone(), SimQueue::new());
+        self.judge(at, name);
         for consumer in 0..self.queues.consumers.len() {
             let one = &self.queues.consumers[consumer];
             let is_pattern = destination::is_pattern(&one.asks.filter);
@@ -214,7 +219,8 @@ impl World {
             capacity: asks.prefetch,
             priority: 0,
             is_exclusive: false,
-            is_monitor: destination::is_pattern(&asks.filter),
+            is_monitor: destination::is_pattern(&asks.filter)
+                && self.sabotage != Some(Sabotage::Monitors),
         };
         self.apply(at, name, |queue, effects| {
             queue.subscribe(id, options, effects);
@@ -224,6 +230,7 @@ impl World {
     /// A consumer comes; gives its number.
     pub fn consumer_comes(&mut self, at: usize, asks: Asks) -> Option<usize> {
         self.keeping(at)?;
+        let life = self.life(at)?;
         let (now, consumer) = (self.clock.now(), self.queues.consumers.len());
         let filter = asks.filter.clone();
         self.queues.consumers.push(Consumer {
@@ -231,6 +238,8 @@ impl World {
             asks,
             is_there: true,
             since: now,
+            left: None,
+            since_life: life,
             full: BTreeMap::new(),
         });
         self.oracle.note_consumer(now, consumer, true);
@@ -238,6 +247,7 @@ impl World {
             self.make_queue(at, &filter);
         }
         for name in self.queues_of(consumer) {
+            self.judge(at, &name);
             self.attach(at, &name, consumer);
         }
         self.tell_interest(at, consumer, true);
@@ -277,8 +287,8 @@ impl World {
         if !std::mem::take(&mut one.is_there) {
             return;
         }
-        let at = one.at;
-        let now = self.clock.now();
+        let (at, now) = (one.at, self.clock.now());
+        one.left = Some(now);
         self.oracle.note_consumer(now, consumer, false);
         self.queues.consumer_moved(consumer);
         for name in self.queues_of(consumer) {
@@ -287,6 +297,7 @@ impl World {
             }
             self.apply(at, &name, |queue, effects| {
                 queue.unsubscribe(id_of(consumer), effects);
+                queue.note_departure(now);
             });
         }
         self.tell_interest(at, consumer, false);
@@ -326,6 +337,7 @@ impl World {
         };
         self.oracle.note_step(now, number, at, step);
         self.judge_delivery(number, consumer, message.redelivered);
+        self.judge_monitor(at, name, number, consumer);
         self.note_room(at, name, consumer);
         let work = self.queues.consumers[consumer].asks.work;
         let time = self.queues.random.up_to(work);

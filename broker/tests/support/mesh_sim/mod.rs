@@ -10,6 +10,7 @@ pub mod faults;
 pub mod flow;
 pub mod inspect;
 pub mod lies;
+pub mod monitors;
 pub mod network;
 pub mod oracle;
 pub mod producers;

@@ -113,7 +113,7 @@ impl World {
     fn awaits_reply(&mut self, at: usize, name: &QueueName) -> bool {
         let is_awaited = self
             .queue(at, name)
-            .is_some_and(|own| own.queue.consumers() > 0);
+            .is_some_and(|own| own.queue.literal_consumers() > 0);
         if is_awaited && let Some(broker) = self.brokers[at].as_ref() {
             let own = broker.routes.bid();
             self.teach(at, Kind::Queue, name, own, None);
@@ -131,7 +131,14 @@ impl World {
         owed: Option<&'static str>,
     ) {
         let request = self.queues.requests.len();
-        let reply_to: QueueName = Arc::from(format!("app.reply.{request}"));
+        // Who stays may wait in a queue that is not called like one for answers. Where it moved to
+        // nobody would know what the queue is for.
+        let word = if moves.is_none() && request.is_multiple_of(4) {
+            "answer"
+        } else {
+            "reply"
+        };
+        let reply_to: QueueName = Arc::from(format!("app.{word}.{request}"));
         let asks = Asks {
             filter: reply_to.clone(),
             pick: Pick::All,

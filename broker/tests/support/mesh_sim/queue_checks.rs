@@ -168,7 +168,16 @@ impl World {
                     .bid_of(one.at)
                     .is_some_and(|bid| broker.routes.is_reachable(bid));
             let full = one.full.get(name).copied().unwrap_or_default();
-            let start = calm.max(one.since).max(full);
+            let mut start = calm.max(one.since).max(full);
+            if one.is_monitor() {
+                if self.is_kept_for_route(*taker, name, number) {
+                    return false;
+                }
+                let Some(free) = self.free_for_monitors(name) else {
+                    return false;
+                };
+                start = start.max(free);
+            }
             let far = self.brokers[one.at].as_ref();
             let queue = far.and_then(|far| far.keeping.as_ref()?.queues.get(name));
             let has_room =
@@ -191,7 +200,9 @@ impl World {
         for (at, record) in self.queues.oracle.records.iter().enumerate() {
             let number = FIRST + u64::try_from(at).unwrap();
             let count = owners.get(&number).map_or(0, Vec::len);
-            if count > 0 && self.queues.takers(number).next().is_some() {
+            let name = &record.plan.queue;
+            let mut takers = self.queues.takers(number);
+            if count > 0 && takers.any(|taker| !self.is_kept_for_route(taker, name, number)) {
                 let what = format!("at {:?}, and somebody wants it", owners[&number]);
                 return Err(("I13", Some(number), what));
             }

@@ -58,10 +58,13 @@ impl World {
         };
         let touched = broker.interest.apply(changes);
         if !touched.queues.is_empty() {
-            self.look_at_all(at, |name| {
+            let is_touched = |name: &str| {
                 let mut filters = touched.queues.iter();
                 filters.any(|filter| destination::matches(filter, name))
-            });
+            };
+            self.judge_all(at, is_touched);
+            self.settle_queues(at);
+            self.look_at_all(at, is_touched);
         }
     }
 
@@ -82,6 +85,7 @@ impl World {
         for name in names {
             let wall_ms = present(now).wall_ms;
             self.apply(at, &name, |queue, effects| queue.expire(wall_ms, effects));
+            self.judge(at, &name);
         }
         // The expiry of messages looks at all queues that keep some, as the sweep does.
         if self.sabotage == Some(Sabotage::Sweep) {

@@ -113,6 +113,8 @@ pub struct Record {
     pub accepted: u32,
     /// Consumers that left meanwhile, and other reasons to move on.
     pub reasons: u32,
+    /// Brokers where it used up its learned route.
+    learned: BTreeSet<usize>,
     /// Processes that accepted it.
     accepted_by: BTreeSet<(usize, u32)>,
     /// Where each owner sent it to, and by which entries.
@@ -142,11 +144,18 @@ impl QueueOracle {
             may_be_double: false,
             accepted: 0,
             reasons: 0,
+            learned: BTreeSet::new(),
             accepted_by: BTreeSet::new(),
             sent: BTreeMap::new(),
             refusals: BTreeMap::new(),
         });
         FIRST + u64::try_from(self.records.len() - 1).unwrap()
+    }
+
+    /// True when a broker has a message that came over a learned route, or came back from one.
+    pub fn was_learned(&self, number: u64, at: usize) -> bool {
+        let record = &self.records[usize::try_from(number - FIRST).unwrap()];
+        record.learned.contains(&at)
     }
 
     /// The message behind a number.
@@ -230,6 +239,7 @@ impl QueueWorld {
 impl World {
     /// A broker took its queues along.
     pub fn queues_died(&mut self, at: usize, broker: &Broker) {
+        let now = self.clock.now();
         for own in broker.keeping.iter().flat_map(|one| one.queues.values()) {
             let kept = (1..=own.queue.last_seq()).filter_map(|seq| own.queue.peek(seq));
             for number in kept.filter_map(number_of) {
@@ -242,6 +252,7 @@ impl World {
         for consumer in 0..self.queues.consumers.len() {
             let one = &mut self.queues.consumers[consumer];
             if one.at == at && std::mem::take(&mut one.is_there) {
+                one.left = Some(now);
                 self.queues.consumer_moved(consumer);
             }
         }
@@ -271,6 +282,14 @@ impl World {
     /// The id of a broker.
     pub fn bid_of(&self, at: usize) -> Option<Bid> {
         Some(Bid::derive("sim", self.names.get(at)?))
+    }
+
+    /// A message came back from the learned route.
+    pub fn note_learned(&mut self, at: usize, name: &QueueName, token: u64) {
+        let own = self.queue(at, name);
+        if let Some(message) = own.and_then(|own| number_of(own.queue.peek(token)?)) {
+            self.queues.oracle.record(message).learned.insert(at);
+        }
     }
 
     /// A message came back to its owner. I14: no entry refuses it twice for want of a consumer.
@@ -332,6 +351,10 @@ impl World {
             return;
         }
         record.accepted += 1;
+        record.learned.remove(&at);
+        if credit == Credit::Learned {
+            record.learned.insert(at);
+        }
         record.accepted_by.insert((at, life));
         // The place it was granted is taken, or nobody is there any more: it may move on.
         let is_served = free.is_some_and(|free| free > 0);

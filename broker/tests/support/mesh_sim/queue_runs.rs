@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::consumers::{Asks, Pick, QueueTask, Role};
+use super::monitors::MONITORED;
 use super::queue_oracle::Plan;
 use super::scenario::{FAULTS, Scenario, Trouble, scenario};
 use super::topology::{Shape, below};
@@ -17,7 +18,7 @@ const IN_TROUBLE: usize = 120;
 const DRAINED: Duration = Duration::from_secs(60);
 
 /// Kinds of runs with queues.
-pub const QUEUE_SCENARIOS: [Scenario; 8] = [
+pub const QUEUE_SCENARIOS: [Scenario; 11] = [
     scenario("queue-chain", Shape::Chain, Trouble::Queues),
     scenario("queue-ring", Shape::Ring, Trouble::Queues),
     scenario("queue-star", Shape::Star, Trouble::Queues),
@@ -26,6 +27,9 @@ pub const QUEUE_SCENARIOS: [Scenario; 8] = [
     scenario("reply-chain", Shape::Chain, Trouble::Replies),
     scenario("reply-ring", Shape::Ring, Trouble::Replies),
     scenario("reply-mesh", Shape::Mesh, Trouble::Replies),
+    scenario("monitor-chain", Shape::Chain, Trouble::Monitors),
+    scenario("monitor-ring", Shape::Ring, Trouble::Monitors),
+    scenario("monitor-mesh", Shape::Mesh, Trouble::Monitors),
 ];
 
 fn asks(filter: &str, pick: Pick, prefetch: u32, work: u64, role: Role) -> Asks {
@@ -209,7 +213,7 @@ impl World {
     }
 
     /// A run with queues.
-    pub fn queue_run(&mut self, has_replies: bool) {
+    pub fn queue_run(&mut self, has_replies: bool, has_monitors: bool) {
         let asked = if has_replies { (24, 8) } else { (4, 0) };
         self.queues.is_on = true;
         self.queues.shift = below(&mut self.queues.random, self.brokers.len());
@@ -222,6 +226,9 @@ impl World {
             let (at, filter, stay) = (self.queues.shift, ">", None);
             let monitor = Task::Come { at, filter, stay };
             self.clock.after(Duration::from_millis(500), monitor);
+        }
+        if has_monitors {
+            self.queue_monitors();
         }
         self.run(Duration::from_secs(1));
         self.settle();
@@ -241,6 +248,17 @@ impl World {
         self.drain();
         self.queue_peace(asked);
         self.quiet();
+    }
+
+    /// Consumers that look at all answers, at two brokers.
+    fn queue_monitors(&mut self) {
+        for number in 1..3 {
+            let at = (self.queues.shift + number) % self.brokers.len();
+            let asks = asks(MONITORED, Pick::All, 50, 5, Role::Plain);
+            let stay = None;
+            let time = Duration::from_millis(500);
+            self.after(time, QueueTask::Come { at, asks, stay });
+        }
     }
 
     /// Nothing happens but this: more is sent than consumers take at once, so that only the sweep

@@ -12,7 +12,7 @@ use causeway_broker::mesh::custody::{
     Offer, Outcome, Placement, QueueName, Refusal, Refusals, Returned, Stay,
 };
 use causeway_broker::mesh::ids::{Bid, Epoch, Now};
-use causeway_broker::mesh::replies::Replies;
+use causeway_broker::mesh::replies::{LostSites, Replies};
 use causeway_broker::mesh::ring::Level;
 use causeway_broker::model::{Kind, Message, MessageView};
 use causeway_broker::queue::handover::{Arrival, Looked, Outlook, Present, admits};
@@ -50,6 +50,8 @@ pub struct Keeping {
     pub custody: Custody,
     /// Learned routes.
     pub replies: Replies,
+    /// Since when sites are lost.
+    pub lost: LostSites,
     /// What consumers amount to.
     pub local: LocalConsumers,
     /// The queues.
@@ -85,6 +87,7 @@ impl Keeping {
         Self {
             custody: Custody::new(config, now),
             replies: Replies::new(ROUTES, Duration::from_secs(600)),
+            lost: LostSites::default(),
             local: LocalConsumers::default(),
             queues: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -252,6 +255,9 @@ impl World {
         let (name, token, why) = (returned.queue.clone(), returned.token, returned.why);
         self.note_token(at, &name, token, Step::Returned(why));
         self.judge_return(at, &name, token, why);
+        if returned.was_learned {
+            self.note_learned(at, &name, token);
+        }
         self.apply(at, &name, |queue, effects| {
             queue.take_back(returned, effects)
         });
@@ -285,7 +291,8 @@ impl World {
                 let outlook = |view: &MessageView<'_>, spares_monitors| {
                     let learned = learned(broker, replies, name, now)
                         .filter(|_| sabotage != Some(Sabotage::Learned));
-                    outlook(broker, view, spares_monitors, learned)
+                    let spares = spares_monitors && sabotage != Some(Sabotage::Patterns);
+                    outlook(broker, view, spares, learned)
                 };
                 let mut tried = Vec::new();
                 let offer = |offer: &Offer, candidates: &[Candidate]| {

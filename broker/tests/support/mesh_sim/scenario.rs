@@ -34,6 +34,8 @@ pub enum Trouble {
     Queues,
     /// The same, with many requests and their answers.
     Replies,
+    /// The same, with monitors of all answers.
+    Monitors,
     /// Rings are full: producers wait, links stay up, nothing reliable is lost.
     Full,
     /// An only path goes and comes again within a moment: nothing lost.
@@ -159,8 +161,12 @@ impl Run {
         let mut world = World::new(self.scenario.shape, self.brokers, self.seed);
         world.sabotage = sabotage;
         world.most = self.most;
-        if matches!(self.scenario.trouble, Trouble::Queues | Trouble::Replies) {
-            world.queue_run(self.scenario.trouble == Trouble::Replies);
+        let trouble = self.scenario.trouble;
+        if matches!(
+            trouble,
+            Trouble::Queues | Trouble::Replies | Trouble::Monitors
+        ) {
+            world.queue_run(trouble != Trouble::Queues, trouble == Trouble::Monitors);
             return world;
         }
         for at in 0..self.brokers {
@@ -178,7 +184,7 @@ impl Run {
             Trouble::Any => world.trouble(),
             Trouble::OneLink => world.one_link(),
             Trouble::Halves => world.halves(),
-            Trouble::Queues | Trouble::Replies => {}
+            Trouble::Queues | Trouble::Replies | Trouble::Monitors => {}
             Trouble::Full => world.full(),
             Trouble::OnlyPath => world.only_path(),
             Trouble::Leave => world.leaves(),

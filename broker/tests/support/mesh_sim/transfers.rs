@@ -88,6 +88,10 @@ impl World {
         let now = self.clock.now();
         if let Some(keeping) = self.keeping(at) {
             keeping.replies.teach(kind.code(), name, bid, lifetime, now);
+            if kind == Kind::Queue {
+                self.judge(at, &name.into());
+                self.settle_queues(at);
+            }
         }
     }
 

@@ -86,6 +86,10 @@ pub enum Sabotage {
     Resplit,
     /// R12: what was learned of reply queues is not used.
     Learned,
+    /// R12 d: monitors are consumers like others.
+    Monitors,
+    /// R12 d: monitors at other brokers are offered what a route was learned for.
+    Patterns,
     /// R12: what was learned of a topic counts only where nobody else wants it.
     Addition,
     /// R16: who refused a message is forgotten.
