@@ -84,16 +84,7 @@ impl Peer {
 
     /// Whatever comes of it.
     fn try_connect(broker: &Arc<Broker>, user: &str, client_id: &str, version: &str) -> Self {
-        let id = broker.connections.next_id();
-        let limits = broker.config().limits.clone();
-        let outbound = Arc::new(Outbound::new(
-            id,
-            limits.outbound,
-            broker.memory.clients.clone(),
-        ));
-        let client = Client::new(broker.clone(), outbound, limits);
-        let broker = broker.clone();
-        let mut peer = Self { client, broker };
+        let mut peer = Self::stranger(broker);
         peer.say(&format!(
             "CONNECT\naccept-version:{version}\nlogin:{user}\nclient-id:{client_id}\n\n\0"
         ));
