@@ -40,13 +40,25 @@ fn users_come_and_go_and_others_notice_nothing() -> Result<()> {
     let traffic = traffic(&network, "ie", "uk")?;
     login_is_refused(&network, "uk", "guest", "guest-password")?;
 
-    network.change(|document| document.user("guest", &["guests"], "guest-password"))?;
+    network.change(|document| {
+        document.user("guest", &["guests"], "guest-password");
+        document
+            .entries
+            .push(full_entry("topic", "news.>", "guests"));
+    })?;
     let mut guest = network.connect("uk", "guest")?;
+    // Publishers remember whom a topic goes to; that must not keep a connection open that has ended.
+    let mut listener = network.connect("uk", "guest")?;
+    listener.subscribe("news", "/topic/news.today", &[])?;
+    let mut editor = network.connect("uk", ADMIN)?;
+    editor.send_with_receipt("/topic/news.today", &[], "news")?;
+    ensure!(listener.message()?.text() == "news");
 
     network.change(|document| {
         document.users.remove("guest");
     })?;
     guest.expect_close(CLOSED)?;
+    listener.expect_close(CLOSED)?;
     login_is_refused(&network, "uk", "guest", "guest-password")?;
     traffic.go_on(20)?;
     traffic.finish()?.complete()?;
@@ -218,6 +230,33 @@ fn certificates_are_replaced_for_new_connections_and_old_ones_stay() -> Result<(
         "a new connection still gets the old certificate"
     );
     old.send_with_receipt(TOPIC_OF_GUEST, &[], "still here")?;
+    traffic.finish()?.complete()?;
+    network.stop()
+}
+
+#[test]
+fn clients_of_a_listener_that_is_closed_are_ended_and_others_stay() -> Result<()> {
+    let sites = ["ie", "uk"];
+    let certificates = SiteCertificates::make(NETWORK, &sites)?;
+    let mut document = Document::new(Shape::Chain, &sites);
+    document.tls = Some(certificates.clone());
+    let network = Network::up(document)?;
+    let traffic = traffic(&network, "ie", "ie")?;
+    let mut plain = network.connect("uk", ADMIN)?;
+    plain.send_with_receipt(TOPIC_OF_GUEST, &[], "still open")?;
+    let port = network.port_of("uk", "stompTls")?;
+    let password = network.document.password(ADMIN);
+    let mut tls = Client::connect_tls(port, certificates.client_config()?, ADMIN, password)?;
+
+    let mark = network.events.mark();
+    let closed = "{name: uk, listeners: {stomp: {state: Closed}}}";
+    network.write_file(&network.document.to_yaml().replace("{name: uk}", closed))?;
+    let is_applied = |event: &Event| event.kind() == "applied";
+    network
+        .events
+        .wait(mark, "applied", wait::START, is_applied)?;
+    plain.expect_close(CLOSED)?;
+    tls.send_with_receipt(TOPIC_OF_GUEST, &[], "still open")?;
     traffic.finish()?.complete()?;
     network.stop()
 }

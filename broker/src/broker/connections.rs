@@ -29,6 +29,8 @@ pub struct Connection {
     pub identity: Mutex<Arc<Identity>>,
     /// Fingerprint of the credential it logged in with, to end it when that is withdrawn.
     pub verifier: Option<u64>,
+    /// Which of the listeners since the start has accepted it.
+    pub listener: u64,
     /// It has said its last word: its client id is free in a moment.
     pub is_leaving: AtomicBool,
     /// Its subscriptions with their prefetch, for new rules and reports.

@@ -32,6 +32,7 @@ pub(super) struct Client {
     pub(super) sink: ConnectionSink,
     pub(super) limits: Limits,
     pub(super) certificate: Option<Names>,
+    pub(super) listener: u64,
     /// What it broke.
     pub(super) broken: Option<FrameError>,
     partial: Vec<u8>,
@@ -84,6 +85,7 @@ impl Client {
             sink: ConnectionSink::new(broker, outbound, prefix.into_boxed_str()),
             limits,
             certificate: None,
+            listener: 0,
             broken: None,
         }
     }

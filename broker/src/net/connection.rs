@@ -57,6 +57,8 @@ pub struct Peer {
     pub address: String,
     /// What its certificate calls it, where it has shown a valid one.
     pub certificate: Option<Names>,
+    /// Which of the listeners since the start has accepted it.
+    pub listener: u64,
 }
 
 /// What listeners hand to each connection.
@@ -81,6 +83,7 @@ pub async fn serve(
     let Peer {
         address,
         certificate,
+        listener,
     } = peer;
     let broker = shared.broker.clone();
     let limits = broker.config().limits.clone();
@@ -91,11 +94,12 @@ pub async fn serve(
         broker.memory.clients.clone(),
     ));
     if let Reader::Plain(stream) = &reader {
-        outbound.attach_socket(stream.clone());
+        outbound.attach_socket(stream);
     }
     let cancel = shared.cancel.child_token();
     let mut client = Client::new(broker.clone(), outbound.clone(), limits);
     client.certificate = certificate;
+    client.listener = listener;
     let writing = tokio::spawn(write(
         broker.clone(),
         writer,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{Peer, Reader, Shared, Writer, serve};
 use super::{foreign, tls};
+use crate::broker::Broker;
 use crate::broker::connections::OpenGuard;
 use crate::config::Config;
 use crate::security::certificate::Names;
@@ -25,8 +26,17 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug)]
 pub struct Listeners {
     shared: Shared,
-    open: BTreeMap<&'static str, (SocketAddr, CancellationToken)>,
+    open: BTreeMap<&'static str, Open>,
+    /// How many were opened since the start.
+    opened: u64,
     tls: Arc<ArcSwapOption<rustls::ServerConfig>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    address: SocketAddr,
+    cancel: CancellationToken,
 }
 
 /// Binds a port; `::` takes both families.
@@ -64,6 +74,7 @@ impl Listeners {
         Self {
             shared,
             open: BTreeMap::new(),
+            opened: 0,
             tls: Arc::default(),
         }
     }
@@ -96,7 +107,7 @@ impl Listeners {
             if self
                 .open
                 .get(name)
-                .is_none_or(|(current, _)| current != address)
+                .is_none_or(|open| open.address != *address)
             {
                 opened.push((
                     *name,
@@ -105,11 +116,12 @@ impl Listeners {
                 ));
             }
         }
-        self.open.retain(|name, (address, cancel)| {
-            let stays = wanted.get(name) == Some(address);
+        self.open.retain(|name, open| {
+            let stays = wanted.get(name) == Some(&open.address);
             if !stays {
-                tracing::info!(listener = name, %address, "listener closed");
-                cancel.cancel();
+                tracing::info!(listener = name, address = %open.address, "listener closed");
+                open.cancel.cancel();
+                tokio::spawn(drain(self.shared.broker.clone(), open.number));
             }
             stays
         });
@@ -117,16 +129,24 @@ impl Listeners {
             let cancel = self.shared.cancel.child_token();
             tracing::info!(listener = name, %address, "listening");
             let tls = (name == "stomp_tls").then(|| self.tls.clone());
-            tokio::spawn(accept(listener, self.shared.clone(), tls, cancel.clone()));
-            self.open.insert(name, (address, cancel));
+            self.opened += 1;
+            let number = self.opened;
+            let (shared, until) = (self.shared.clone(), cancel.clone());
+            tokio::spawn(accept(listener, number, shared, tls, until));
+            let open = Open {
+                number,
+                address,
+                cancel,
+            };
+            self.open.insert(name, open);
         }
         Ok(())
     }
 
     /// Stops accepting.
     pub fn close(&mut self) {
-        for (_, (_, cancel)) in std::mem::take(&mut self.open) {
-            cancel.cancel();
+        for open in std::mem::take(&mut self.open).into_values() {
+            open.cancel.cancel();
         }
     }
 
@@ -135,7 +155,7 @@ impl Listeners {
     pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
         self.open
             .iter()
-            .map(|(name, (address, _))| (*name, *address))
+            .map(|(name, open)| (*name, open.address))
             .collect()
     }
 }
@@ -162,8 +182,21 @@ fn server_config(config: &Config) -> anyhow::Result<Arc<rustls::ServerConfig>> {
     Ok(tls::server(&identity, roots)?)
 }
 
+/// Ends the clients that came through a listener that is closed, no more in a second than may come
+/// back to another broker in that time.
+async fn drain(broker: Arc<Broker>, listener: u64) {
+    let pause = Duration::from_secs(1) / broker.config().limits.drain_rate;
+    for connection in broker.connections.all() {
+        if connection.listener == listener {
+            connection.cancel.cancel();
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
 async fn accept(
     listener: TcpListener,
+    number: u64,
     shared: Shared,
     tls: Option<Arc<ArcSwapOption<rustls::ServerConfig>>>,
     cancel: CancellationToken,
@@ -180,6 +213,7 @@ async fn accept(
                 pause = Duration::from_millis(10);
                 admit(
                     &shared,
+                    number,
                     stream,
                     address,
                     tls.as_ref().and_then(|tls| tls.load_full()),
@@ -197,6 +231,7 @@ async fn accept(
 
 fn admit(
     shared: &Shared,
+    listener: u64,
     stream: TcpStream,
     address: SocketAddr,
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -233,6 +268,7 @@ fn admit(
                 let peer = Peer {
                     address,
                     certificate: None,
+                    listener,
                 };
                 serve(
                     shared,
@@ -243,7 +279,10 @@ fn admit(
                 )
                 .await;
             }
-            Some(config) => serve_tls(shared, stream, config, address, guard, deadline).await,
+            Some(config) => {
+                let address = (address, listener);
+                serve_tls(shared, stream, config, address, guard, deadline).await;
+            }
         }
     });
 }
@@ -252,7 +291,7 @@ async fn serve_tls(
     shared: Shared,
     mut stream: TcpStream,
     config: Arc<rustls::ServerConfig>,
-    address: String,
+    (address, listener): (String, u64),
     guard: OpenGuard,
     deadline: Duration,
 ) {
@@ -271,6 +310,7 @@ async fn serve_tls(
             let peer = Peer {
                 address,
                 certificate: first.and_then(|first| Names::of(first)),
+                listener,
             };
             let (reader, writer) = tokio::io::split(stream);
             let reader = Reader::Tls(reader, vec![0; 16 << 10]);

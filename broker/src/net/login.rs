@@ -119,6 +119,7 @@ pub(super) fn admit(
         cancel: cancel.clone(),
         identity: std::sync::Mutex::new(identity.clone()),
         verifier: Some(verifier),
+        listener: client.listener,
         is_leaving: AtomicBool::new(false),
         subscriptions: std::sync::Mutex::default(),
     });

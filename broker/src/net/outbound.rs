@@ -10,7 +10,7 @@ mod frames;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -101,7 +101,9 @@ pub struct Outbound {
     pub connection: u64,
     /// Guards all that waits; taken for copies only, never across a system call.
     state: Mutex<State>,
-    socket: OnceLock<Arc<TcpStream>>,
+    /// The connection's, which closes it when it ends: routes that publishers have cached keep the
+    /// rest of this for longer.
+    socket: OnceLock<Weak<TcpStream>>,
     wake: Notify,
     limit: AtomicU64,
     dropped: AtomicU64,
@@ -147,9 +149,9 @@ impl Outbound {
     }
 
     /// Lets publishers write to a plain socket themselves.
-    pub fn attach_socket(&self, socket: Arc<TcpStream>) {
+    pub fn attach_socket(&self, socket: &Arc<TcpStream>) {
         // A second attach cannot happen: a connection attaches once, before anybody knows it.
-        let _ = self.socket.set(socket);
+        let _ = self.socket.set(Arc::downgrade(socket));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -341,9 +343,9 @@ impl Outbound {
     /// Flushes from a publisher's task if that can be done at once, else wakes the own writer.
     pub fn flush_or_wake(&self, done: &mut Vec<AutoAck>, now_ns: u64) {
         self.is_dirty.store(false, Ordering::Release);
-        match self.socket.get() {
+        match self.socket.get().and_then(Weak::upgrade) {
             Some(socket) => {
-                if self.flush(socket, done, now_ns) == Flush::WouldBlock {
+                if self.flush(&socket, done, now_ns) == Flush::WouldBlock {
                     self.wake();
                 }
             }
