@@ -54,6 +54,8 @@ pub struct Metrics {
     pub kept_bytes: IntGauge,
     /// How many may be kept.
     pub kept_limit: IntGauge,
+    /// Clients that are not read because there is no room for what they send.
+    pub producers_waiting: IntGaugeVec,
     /// Bytes of frames that have not arrived whole.
     pub arriving_bytes: IntGauge,
     /// Bytes of subscriptions.
@@ -309,6 +311,11 @@ impl Metrics {
             kept_limit: b.gauge(
                 "causeway_memory_kept_limit_bytes",
                 "Bytes that may be kept for clients; beyond it producers wait.",
+            ),
+            producers_waiting: b.gauges(
+                "causeway_producers_waiting",
+                "Clients that are not read: no room in a queue or in memory, in a link, or for their frame.",
+                &["for"],
             ),
             arriving_bytes: b.gauge(
                 "causeway_memory_arriving_bytes",

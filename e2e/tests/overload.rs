@@ -267,6 +267,12 @@ fn a_message_to_each_of_many_queues_waits_where_the_memory_ends() -> Result<()> 
     ensure!(Instant::now() < end, "{number} queues and no end");
     println!("the producer waits after {number} queues at most");
     stays_within_its_memory(&network, "ie", "queues by the thousand")?;
+    network.metric_reaches("ie", "causeway_producers_waiting", &[("for", "room")], 1.0)?;
+    let logs = network.logs()?;
+    ensure!(
+        logs.contains("producers to queues wait (memory.limit)"),
+        "{logs}"
+    );
     let mut consumer = network.connect("ie", "amq")?;
     consumer.subscribe("1", "/queue/many.7", &[])?;
     consumer.message()?;

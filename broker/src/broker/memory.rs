@@ -6,6 +6,7 @@
 //! backlogs, what waits for sockets, open transactions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Semaphore;
 
@@ -23,6 +24,8 @@ pub struct Memory {
     pub before_login: Arc<Ledger>,
     /// Subscriptions with their selectors.
     pub subscriptions: Arc<Ledger>,
+    /// What clients make the broker keep was full when it was last looked at.
+    was_full: AtomicBool,
     /// Whose frame may go on while `arriving` is full: one connection's at a time.
     pub turn: Arc<Semaphore>,
 }
@@ -36,10 +39,32 @@ impl Memory {
             arriving: Arc::default(),
             before_login: Arc::default(),
             subscriptions: Arc::default(),
+            was_full: AtomicBool::new(false),
             turn: Arc::new(Semaphore::new(1)),
         };
         memory.share(limits, 0);
         memory
+    }
+
+    /// Tells in the log that producers have to wait from now on, or no longer.
+    pub fn tell(&self) {
+        let (kept, limit) = (self.clients.used(), self.clients.limit());
+        let was_full = self.was_full.load(Ordering::Relaxed);
+        // Producers that wait take each free byte at once: it is over when much is free.
+        let is_full = self.clients.is_full_for(0) || (was_full && self.clients.is_tight());
+        if is_full == was_full {
+            return;
+        }
+        self.was_full.store(is_full, Ordering::Relaxed);
+        if is_full {
+            tracing::warn!(
+                kept,
+                limit,
+                "memory for what clients make the broker keep is full: producers to queues wait (memory.limit)"
+            );
+        } else {
+            tracing::info!(kept, limit, "there is memory for producers again");
+        }
     }
 
     /// Divides it anew: links hold `links` bytes now.

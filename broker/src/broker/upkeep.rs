@@ -68,6 +68,7 @@ impl Broker {
         let links = self.remote().map_or(0, |remote| remote.held_bytes());
         let memory = &self.memory;
         memory.share(&self.config.load().limits, links);
+        memory.tell();
         let arriving = memory.arriving.used() + memory.before_login.used();
         for (gauge, bytes) in [
             (&self.metrics.kept_bytes, memory.clients.used()),

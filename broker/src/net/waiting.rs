@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use prometheus::IntGauge;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -63,6 +64,7 @@ pub(super) async fn follow_up(
 /// Holds a producer while the ring of a link is full: for good where its messages must not be
 /// dropped, for a second otherwise. Rule: R10. False when the connection ends.
 async fn wait_for_links(client: &mut Client, cancel: &CancellationToken) -> bool {
+    let _waits = Waits::note(client, "link");
     let since = Instant::now();
     let forwarded = std::mem::take(&mut client.sink.work.forwarded);
     while client.sink.broker.is_link_full()
@@ -76,6 +78,7 @@ async fn wait_for_links(client: &mut Client, cancel: &CancellationToken) -> bool
 }
 
 async fn wait_for_room(client: &mut Client, cancel: &CancellationToken) -> bool {
+    let _waits = Waits::note(client, "room");
     let since = Instant::now();
     while !client.sink.retry_held() {
         client.sink.broker.clone().settle(&mut client.sink.work);
@@ -126,6 +129,7 @@ pub(super) async fn wait_for_memory(
     } else {
         &memory.before_login
     };
+    let _waits = ledger.is_full_for(0).then(|| Waits::note(client, "frame"));
     while turn.is_none() && ledger.is_full_for(0) {
         let permit = async {
             match is_in {
@@ -145,6 +149,24 @@ pub(super) async fn wait_for_memory(
         }
     }
     true
+}
+
+/// A client that waits, in the metrics until it does no more.
+struct Waits(IntGauge);
+
+impl Waits {
+    fn note(client: &Client, what: &str) -> Self {
+        let waiting = &client.sink.broker.metrics.producers_waiting;
+        let gauge = waiting.with_label_values(&[what]);
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Turn {

@@ -165,7 +165,7 @@ pub enum Refusal {
     #[error("No subscription matched.")]
     NoSubscription,
     /// Too many subscriptions.
-    #[error("too many subscriptions on this connection")]
+    #[error("too many subscriptions on this connection (limits.subscriptions)")]
     TooManySubscriptions,
     /// All subscriptions together take as much memory as they may.
     #[error("the broker has no memory left for this subscription (limits.subscription_memory)")]
@@ -182,7 +182,9 @@ pub enum Refusal {
     #[error("Invalid transaction id: {0}")]
     InvalidTransaction(String),
     /// A transaction that grew too large; it is rolled back.
-    #[error("transaction {0} is larger than allowed and was rolled back")]
+    #[error(
+        "transaction {0} is larger than allowed and was rolled back (limits.transaction_frames, limits.transaction_bytes)"
+    )]
     TransactionTooLarge(String),
     /// A durable subscription that cannot be made.
     #[error("Invalid Subscription: {0}")]
@@ -196,7 +198,9 @@ pub enum Refusal {
         name: String,
     },
     /// As many durable subscriptions as are allowed.
-    #[error("too many durable subscriptions")]
+    #[error(
+        "too many durable subscriptions (limits.durable_subscriptions, limits.durable_subscriptions_per_user)"
+    )]
     TooManyDurables,
     /// A limit is reached and the policy is to refuse.
     #[error("{destination} is full: the message was refused")]
@@ -211,10 +215,10 @@ pub enum Refusal {
     #[error("too many open transactions on this connection")]
     TooManyTransactions,
     /// As many destinations as are allowed exist.
-    #[error("too many destinations")]
+    #[error("too many destinations (limits.destinations)")]
     TooManyDestinations,
     /// A connection made as many temporary destinations as it may.
-    #[error("too many temporary destinations on this connection")]
+    #[error("too many temporary destinations on this connection (limits.temporary_destinations)")]
     TooManyTemporaries,
     /// A temporary destination that is gone, or of another connection.
     #[error("Cannot use {0}: it does not exist or belongs to another connection")]
