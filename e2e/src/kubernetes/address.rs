@@ -9,6 +9,8 @@ use crate::ports::Block;
 /// Addresses and ports of one cluster.
 #[derive(Debug)]
 pub(super) struct Addresses {
+    /// Tells clusters apart that can be joined.
+    pub(super) number: u8,
     /// Of the node, and of the API server.
     pub(super) node: Ipv4Addr,
     /// Of the pods, with its length.
@@ -43,6 +45,7 @@ impl Addresses {
     fn new(node: Ipv4Addr, number: u8, base: u16, block: Option<Block>) -> Self {
         let (pods, services) = (210 + number, 220 + number);
         Self {
+            number,
             node,
             pods: format!("10.{pods}.0.0/24"),
             services: format!("10.{services}.0.0/16"),
@@ -51,6 +54,17 @@ impl Addresses {
             base,
             _block: block,
         }
+    }
+
+    /// What other clusters may reach here: the node, its pods, its load balancers.
+    pub(super) fn reachable(&self) -> Vec<String> {
+        let balancers = format!("{}/24", self.load_balancer(0));
+        vec![format!("{}/32", self.node), self.pods.clone(), balancers]
+    }
+
+    /// An address that a Service of type LoadBalancer can have.
+    pub(super) fn load_balancer(&self, last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 230 + self.number, 0, last)
     }
 
     /// The API server.

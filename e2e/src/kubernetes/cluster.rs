@@ -1,14 +1,17 @@
 //! A cluster under test, from its start to its end.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde_json::json;
 
 use super::address::Addresses;
+use super::border::Border;
 use super::daemon::Daemon;
 use super::identities::Identities;
 use super::namespace::Namespace;
@@ -37,6 +40,8 @@ pub enum Level {
 pub struct Cluster {
     daemons: Vec<Daemon>,
     namespace: Option<Namespace>,
+    addresses: Option<Addresses>,
+    has_images: Mutex<bool>,
     parts: Option<Parts>,
     kubectl: PathBuf,
     kubeconfig: PathBuf,
@@ -91,6 +96,8 @@ impl Cluster {
         let mut cluster = Self {
             daemons: Vec::new(),
             namespace: None,
+            addresses: None,
+            has_images: Mutex::new(false),
             kubectl: parts.path("kubectl"),
             parts: Some(parts),
             kubeconfig: PathBuf::from(identities.path("admin.kubeconfig")),
@@ -107,6 +114,7 @@ impl Cluster {
         if level == Level::FullNode {
             cluster.start_node(&addresses, &identities, &mut stages)?;
         }
+        cluster.addresses = Some(addresses);
         Ok(cluster)
     }
 
@@ -114,6 +122,8 @@ impl Cluster {
         let cluster = Self {
             daemons: Vec::new(),
             namespace: None,
+            addresses: None,
+            has_images: Mutex::new(true),
             parts: None,
             kubectl: need("kubectl", "apt-get install kubernetes-client")?,
             kubeconfig,
@@ -210,10 +220,57 @@ impl Cluster {
     /// # Errors
     /// They cannot be built or imported.
     pub fn import_images(&self) -> Result<()> {
-        match self.parts {
-            Some(_) => images::import_ours(self.folder()),
-            None => Ok(()),
+        let mut has_images = self
+            .has_images
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !*has_images {
+            images::import_ours(self.folder())?;
+            *has_images = true;
         }
+        Ok(())
+    }
+
+    /// Gives a Service of type LoadBalancer its address, as a cloud would. Other clusters that are
+    /// joined to this one reach it there.
+    ///
+    /// # Errors
+    /// There is no such Service, or no network of ours.
+    pub fn balance(&self, namespace: &str, service: &str, last: u8) -> Result<Ipv4Addr> {
+        let address = self.load_balancer(last)?;
+        let patch = json!({"status": {"loadBalancer": {"ingress": [{"ip": address}]}}});
+        self.kubectl(&[
+            "patch",
+            "service",
+            service,
+            &format!("--namespace={namespace}"),
+            "--subresource=status",
+            "--type=merge",
+            &format!("--patch={patch}"),
+        ])?;
+        Ok(address)
+    }
+
+    /// The address that [`Self::balance`] will give.
+    ///
+    /// # Errors
+    /// The cluster has no network of ours.
+    pub fn load_balancer(&self, last: u8) -> Result<Ipv4Addr> {
+        let addresses = self.addresses.as_ref().context("not a cluster of ours")?;
+        Ok(addresses.load_balancer(last))
+    }
+
+    /// Lays a cable to another cluster with another number.
+    ///
+    /// # Errors
+    /// One of them has no namespace of its own.
+    pub fn join(&self, other: &Self) -> Result<Border> {
+        Border::make([self.side()?, other.side()?])
+    }
+
+    fn side(&self) -> Result<(&Namespace, &Addresses)> {
+        let both = self.namespace.as_ref().zip(self.addresses.as_ref());
+        both.context("only full nodes of ours can be joined")
     }
 
     /// The file that clients need.

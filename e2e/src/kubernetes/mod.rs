@@ -11,6 +11,7 @@
 //! test left is cleared when the next one starts.
 
 mod address;
+mod border;
 mod cluster;
 mod control_plane;
 mod daemon;
@@ -23,5 +24,6 @@ mod remains;
 mod settings;
 mod stages;
 
+pub use border::Border;
 pub use cluster::{Cluster, Level};
 pub use images::{BROKER_IMAGE, OPERATOR_IMAGE};

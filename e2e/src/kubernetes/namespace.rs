@@ -1,6 +1,7 @@
 //! A network namespace: the machine that a cluster believes to be on.
 
 use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -10,8 +11,6 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::address::Addresses;
 use crate::process::{need, run};
-
-use std::os::fd::AsFd as _;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -46,6 +45,11 @@ impl Namespace {
             std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("forwarding packets")
         })?;
         Ok(namespace)
+    }
+
+    /// What `ip netns` calls it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Runs something in the namespace; what it starts stays there.
@@ -84,7 +88,8 @@ fn file(name: &str) -> PathBuf {
     PathBuf::from("/run/netns").join(name)
 }
 
-fn ip(arguments: &[&str]) -> Result<()> {
+/// Runs `ip`.
+pub(super) fn ip(arguments: &[&str]) -> Result<()> {
     let program = need("ip", "apt-get install iproute2")?;
     let mut command = Command::new(program);
     run(command.args(arguments), PATIENCE)?.success(&format!("ip {}", arguments.join(" ")))?;

@@ -1,5 +1,6 @@
 //! The schemas, the documents and the images on a real Kubernetes.
 
+mod brokers;
 mod full_node;
 mod schemas;
 
