@@ -152,7 +152,7 @@ impl Cluster {
         stages.reached("API server ready");
         self.part(
             "kube-controller-manager",
-            &control_plane::controllers(addresses, identities),
+            &control_plane::controllers(self.folder(), addresses, identities),
         )?;
         let account = ["get", "serviceaccount", "default", "--output=name"];
         self.until("the default service account", &account, "serviceaccount")?;

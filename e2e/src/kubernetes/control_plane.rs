@@ -63,8 +63,14 @@ pub(super) fn api_server(addresses: &Addresses, identities: &Identities) -> Vec<
 }
 
 /// The controllers. With an account for each, the first account of a namespace would take seconds.
-pub(super) fn controllers(addresses: &Addresses, identities: &Identities) -> Vec<String> {
+pub(super) fn controllers(
+    folder: &Path,
+    addresses: &Addresses,
+    identities: &Identities,
+) -> Vec<String> {
+    let plugins = folder.join("volume-plugins");
     vec![
+        format!("--flex-volume-plugin-dir={}", plugins.display()),
         "--use-service-account-credentials=false".to_owned(),
         "--leader-elect=false".to_owned(),
         "--bind-address=127.0.0.1".to_owned(),

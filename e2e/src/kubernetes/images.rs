@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -60,8 +61,17 @@ pub(super) fn import_ours(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folder with the static programs, which a release ships too.
+/// The folder with the static programs, which a release ships too; built once per test run.
 fn build_programs() -> Result<PathBuf> {
+    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if built.is_none() {
+        *built = Some(cargo_build()?);
+    }
+    built.clone().context("the programs were just built")
+}
+
+fn cargo_build() -> Result<PathBuf> {
     let target = cache()?.join("programs");
     std::fs::create_dir_all(&target)?;
     let lock = File::create(target.join("lock"))?;

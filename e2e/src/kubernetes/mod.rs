@@ -23,6 +23,7 @@ mod parts;
 mod remains;
 mod settings;
 mod stages;
+mod traces;
 
 pub use border::Border;
 pub use cluster::{Cluster, Level};

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::namespace;
 use super::stages::say;
+use super::{namespace, traces};
 
 /// Programs that a cluster runs; others that happen to name its folder are left alone.
 const OURS: [&str; 9] = [
@@ -25,9 +25,6 @@ const OURS: [&str; 9] = [
 
 /// Killed processes are gone within this.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Links to the logs of containers; the kubelet knows no other folder for them.
-const CONTAINER_LOGS: &str = "/var/log/containers";
 
 /// The lock that the owner of a cluster's folder holds.
 pub(super) const LOCK: &str = "cluster.lock";
@@ -79,7 +76,7 @@ pub(super) fn clear(folder: &Path) {
         remove_group(&group);
     }
     namespace::remove(&name(folder));
-    remove_log_links(folder);
+    traces::remove(folder);
 }
 
 /// Our programs that name the folder in their command line.
@@ -164,15 +161,6 @@ fn children(group: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     folders.retain(|path| path.is_dir());
     folders
-}
-
-fn remove_log_links(folder: &Path) {
-    let entries = std::fs::read_dir(CONTAINER_LOGS);
-    for entry in entries.into_iter().flatten().flatten() {
-        if std::fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(folder)) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -42,12 +42,14 @@ conf_dir = "{cni}"
 runtime_type = "io.containerd.runc.v2"
 [{cri}.containerd.runtimes.runc.options]
 SystemdCgroup = false
+Root = "{runc}"
 "#,
         root = at("containerd/root"),
         state = at("containerd/state"),
         socket = at(SOCKET),
         opt = at("containerd/opt"),
         cni = at("cni"),
+        runc = at("containerd/runc"),
     )
 }
 
