@@ -86,6 +86,8 @@ fn cargo_build() -> Result<PathBuf> {
         .arg("--target-dir")
         .arg(&target)
         .current_dir(source())
+        // `mold -run` works like that, and a release is not linked with it.
+        .env_remove("LD_PRELOAD")
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
     run(&mut command, BUILD)?.success("cargo build --release")?;
