@@ -14,6 +14,43 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::document::secret;
 
+/// An authority that signs what it is given.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    der: CertificateDer<'static>,
+}
+
+impl Authority {
+    /// Makes a new one.
+    pub(crate) fn make(name: &str) -> Result<Self> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = named(name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key)?;
+        Ok(Self {
+            pem: certificate.pem(),
+            der: certificate.der().clone(),
+            issuer: Issuer::new(params, key),
+        })
+    }
+
+    /// Its own certificate.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Certificate and key, both in PEM.
+    pub(crate) fn sign(&self, mut params: CertificateParams) -> Result<(String, String)> {
+        let key = KeyPair::generate()?;
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    }
+}
+
 /// An authority and one certificate per site.
 #[derive(Debug, Clone)]
 pub struct SiteCertificates {
@@ -29,20 +66,14 @@ impl SiteCertificates {
     /// # Errors
     /// Key generation failed.
     pub fn make(network: &str, sites: &[&str]) -> Result<Self> {
-        let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.distinguished_name = named("causeway test authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let authority = params.self_signed(&key)?;
-        let issuer = Issuer::from_params(&params, &key);
+        let authority = Authority::make("causeway test authority")?;
         let sites = sites
             .iter()
-            .map(|site| Ok(((*site).to_owned(), leaf(network, site, &issuer)?)))
+            .map(|site| Ok(((*site).to_owned(), authority.sign(leaf(network, site)?)?)))
             .collect::<Result<_>>()?;
         Ok(Self {
-            authority_pem: authority.pem(),
-            authority_der: authority.der().clone(),
+            authority_pem: authority.pem().to_owned(),
+            authority_der: authority.der,
             sites,
         })
     }
@@ -95,14 +126,13 @@ impl SiteCertificates {
 
 /// OpenSSL takes a certificate whose issuer has its own name for a self-signed one, so names must
 /// differ.
-fn named(name: &str) -> DistinguishedName {
+pub(crate) fn named(name: &str) -> DistinguishedName {
     let mut names = DistinguishedName::new();
     names.push(DnType::CommonName, name);
     names
 }
 
-fn leaf(network: &str, site: &str, issuer: &Issuer<'_, &KeyPair>) -> Result<(String, String)> {
-    let key = KeyPair::generate()?;
+fn leaf(network: &str, site: &str) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
     params.distinguished_name = named(site);
     let identity = format!("spiffe://causeway/network/{network}/site/{site}");
@@ -114,7 +144,5 @@ fn leaf(network: &str, site: &str, issuer: &Issuer<'_, &KeyPair>) -> Result<(Str
         ExtendedKeyUsagePurpose::ServerAuth,
         ExtendedKeyUsagePurpose::ClientAuth,
     ];
-    params.use_authority_key_identifier_extension = true;
-    let certificate = params.signed_by(&key, issuer)?;
-    Ok((certificate.pem(), key.serialize_pem()))
+    Ok(params)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +62,14 @@ impl Client {
     /// No connection, or the broker's ERROR.
     pub fn connect(port: u16, user: &str, password: &str) -> Result<Self> {
         Self::open(port)?.log_in(user, password, &[])
+    }
+
+    /// The same at any address.
+    ///
+    /// # Errors
+    /// No connection, or the broker's ERROR.
+    pub fn connect_to(address: SocketAddr, user: &str, password: &str) -> Result<Self> {
+        Self::over(Transport::Plain(socket_to(address)?)).log_in(user, password, &[])
     }
 
     /// The same with a client id.
@@ -315,8 +323,11 @@ fn send_frame(destination: &str, headers: &[(&str, &str)], body: &str) -> Frame 
 }
 
 fn socket(port: u16) -> Result<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port))
-        .with_context(|| format!("connecting to port {port}"))?;
+    socket_to((Ipv4Addr::LOCALHOST, port).into())
+}
+
+fn socket_to(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)

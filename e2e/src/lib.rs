@@ -13,6 +13,7 @@ pub mod document;
 pub mod events;
 pub mod frame;
 pub mod http;
+pub mod kubernetes;
 pub mod mcollective;
 pub mod metrics;
 pub mod network;
