@@ -68,7 +68,7 @@ mod sim;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sim::queue_runs::QUEUE_SCENARIOS;
 use sim::scenario::{Run, SCENARIOS, Scenario};
@@ -259,6 +259,19 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
         let found = noticed(sabotage, scenarios).map(|(_, invariant)| invariant);
         assert_eq!(found, Some(invariant), "{sabotage:?}");
     }
+}
+
+/// Round trip 20 ms and a bit: jitter adds up to half of it.
+#[test]
+fn a_consumer_with_little_room_is_served_at_the_pace_of_the_wire() {
+    let (delay, round_trip) = (Duration::from_millis(10), Duration::from_millis(20));
+    for (prefetch, count) in [(1, 50), (2, 100), (10, 500)] {
+        let took = sim::queue_runs::pace(prefetch, count, delay, None);
+        println!("prefetch {prefetch}: {count} messages took {took:?}");
+        assert!(took < 50 * 2 * round_trip, "prefetch {prefetch}: {took:?}");
+    }
+    let took = sim::queue_runs::pace(1, 50, delay, Some(Sabotage::Room));
+    assert!(took > Duration::from_secs(20), "not told of room: {took:?}");
 }
 
 #[test]

@@ -348,3 +348,30 @@ fn monitors_get_no_reply_before_its_requester_is_gone() -> Result<()> {
     ensure!(twice.is_none(), "the other monitor took {twice:?}");
     network.stop()
 }
+
+/// Messages that a worker with room for one consumes one by one, two links away, and the time this
+/// may take: measured 0.25 s. Five times as long is a failure; by sweeps it would be 20 s.
+const ONE_BY_ONE: usize = 200;
+const USUAL: Duration = Duration::from_millis(250);
+
+#[test]
+fn a_worker_with_room_for_one_is_served_at_the_pace_of_the_links() -> Result<()> {
+    let network = chain()?;
+    let mut worker = network.connect("us", MCOLLECTIVE)?;
+    let headers = [("ack", "client-individual"), ("activemq.prefetchSize", "1")];
+    worker.subscribe("work", WORK, &headers)?;
+    let mut producer = network.connect("ie", MCOLLECTIVE)?;
+    for number in 0..ONE_BY_ONE {
+        producer.send(WORK, &[], &number.to_string())?;
+    }
+    let begun = Instant::now();
+    for number in 0..ONE_BY_ONE {
+        let message = worker.receive(wait::PATIENCE)?;
+        let message = message.with_context(|| format!("message {number} is missing"))?;
+        worker.acknowledge(&message)?;
+    }
+    let took = begun.elapsed();
+    println!("{ONE_BY_ONE} messages one by one across two links took {took:?}");
+    ensure!(took < 5 * USUAL, "took {took:?}");
+    nothing_waits(&network)
+}

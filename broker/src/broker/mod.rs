@@ -241,8 +241,12 @@ impl Broker {
                 for cell in std::mem::take(&mut work.waiting) {
                     remote.queue_waits(&cell);
                 }
+                for cell in std::mem::take(&mut work.roomy) {
+                    remote.queue_has_room(&cell);
+                }
             } else {
                 work.waiting.clear();
+                work.roomy.clear();
             }
             while let Some(outbound) = work.dirty.pop() {
                 outbound.flush_or_wake(&mut work.written, now_ns);

@@ -62,6 +62,8 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     fn is_full(&self) -> bool;
     /// A queue has messages that no consumer here can take now.
     fn queue_waits(&self, cell: &Arc<QueueCell>);
+    /// Consumers here have room that other brokers wait for.
+    fn queue_has_room(&self, cell: &Arc<QueueCell>);
 }
 
 impl Work {

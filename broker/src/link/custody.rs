@@ -7,8 +7,8 @@ use super::interest::may_take;
 use super::node::{Node, now};
 use crate::clock;
 use crate::mesh::custody::{
-    Candidate, Credit, CreditWanted, Effect, Effects, Event, Learned, Offer, Outcome, QueueName,
-    Refusal, ReturnReason, Returned,
+    Candidate, Cause, Credit, CreditWanted, Effect, Effects, Event, Learned, Offer, Outcome,
+    QueueName, Refusal, ReturnReason, Returned, Room,
 };
 use crate::mesh::ids::{Bid, Now};
 use crate::mesh::ring::Level;
@@ -21,6 +21,17 @@ fn present() -> Present {
         now: now(),
         wall_ms: clock::wall_ms(),
     }
+}
+
+/// What became of one turn over a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// There is another one.
+    Next(Look),
+    /// Everything was looked at.
+    Through,
+    /// What comes behind would fare no better.
+    Stopped,
 }
 
 impl Node {
@@ -72,8 +83,12 @@ impl Node {
                 self.custody(Event::Outcomes(&[Outcome { id, refused }]));
             }
             Effect::CreditWanted(request) => {
-                let free = self.free_for(&request);
-                self.custody(Event::Grant { request, free });
+                let room = self.room_for(&request);
+                let newcomer = (request.cause == Cause::Asked).then(|| request.queue.clone());
+                self.custody(Event::Grant { request, room });
+                if let Some(cell) = newcomer.and_then(|queue| self.find_queue(&queue)) {
+                    self.await_room(&cell);
+                }
             }
             Effect::Gone { queue, token } => {
                 transfers.with_label_values(&["accepted"]).inc();
@@ -98,6 +113,7 @@ impl Node {
                     self.look_at(&cell, Look::All);
                 }
             }
+            Effect::Wake => self.tick.notify_one(),
             Effect::DropParked { to, stream } => self.limbo().drop_stream(self.bid, to, stream),
         }
     }
@@ -137,18 +153,40 @@ impl Node {
         if !has_outlet {
             return;
         }
+        let mut none = Work::default();
+        let is_whole =
+            look == Look::All && cell.apply(&mut none, |queue, _| queue.looks_from_head());
         let mut effects = Effects::new();
-        let mut next = Some(look);
-        while let Some(now) = next {
-            next = self.look_once(cell, now, &mut effects);
+        let mut turn = Turn::Next(look);
+        while let Turn::Next(look) = turn {
+            turn = self.look_once(cell, look, &mut effects);
         }
         // An answer to a request for credit, and the sweep, look at everything: what is left of a
         // grant then is for others.
-        if look == Look::All && cell.apply(&mut Work::default(), |queue, _| !queue.has_ready()) {
-            let served = Event::QueueServed(Self::custody_name(&cell.destination));
-            self.custody_lock().handle(served, now(), &mut effects);
+        if look == Look::All {
+            let is_empty = cell.apply(&mut none, |queue, _| !queue.has_ready());
+            if is_empty || (is_whole && turn == Turn::Through) {
+                let queue = Self::custody_name(&cell.destination);
+                let served = Event::QueueServed { queue, is_empty };
+                self.custody_lock().handle(served, now(), &mut effects);
+            }
         }
         self.perform(effects);
+    }
+
+    /// Somebody may wait for room in the queue; if there is some meanwhile, it is told at once.
+    fn await_room(&self, cell: &Arc<QueueCell>) {
+        let name = Self::custody_name(&cell.destination);
+        if cell.await_room(|| self.custody_lock().is_awaited(&name)) {
+            self.custody(Event::Room(name));
+        }
+    }
+
+    /// Consumers here have room that others wait for. Rule: R16.
+    pub(super) fn tell_room(&self, cell: &Arc<QueueCell>) {
+        let name = Self::custody_name(&cell.destination);
+        self.custody(Event::Room(name.clone()));
+        cell.await_room(|| self.custody_lock().is_awaited(&name));
     }
 
     /// A consumer went. Where no other one is left, credit given for its queues is withdrawn at once,
@@ -171,8 +209,7 @@ impl Node {
         }
     }
 
-    /// One turn; whether there is another one.
-    fn look_once(&self, cell: &Arc<QueueCell>, look: Look, effects: &mut Effects) -> Option<Look> {
+    fn look_once(&self, cell: &Arc<QueueCell>, look: Look, effects: &mut Effects) -> Turn {
         let name = Self::custody_name(&cell.destination);
         // Nothing becomes ready by this, so nothing is left to do afterwards.
         let mut none = Work::default();
@@ -190,10 +227,13 @@ impl Node {
                 queue.offer_remote(&name, *seq, present, outlook, custody)
             });
             if looked == Looked::Stop {
-                return None;
+                return Turn::Stopped;
             }
         }
-        (seqs.len() >= TURN).then_some(Look::New)
+        match seqs.len() {
+            TURN.. => Turn::Next(Look::New),
+            _ => Turn::Through,
+        }
     }
 
     fn outlook(
@@ -305,11 +345,11 @@ impl Node {
         }
     }
 
-    fn free_for(&self, request: &CreditWanted) -> u32 {
+    fn room_for(&self, request: &CreditWanted) -> Room {
         let Some(cell) = self.find_queue(&request.queue) else {
-            return 0;
+            return Room::default();
         };
-        cell.free_capacity(|selector| may_take(selector, &request.key))
+        cell.room(|selector| may_take(selector, &request.key))
     }
 
     fn returned(&self, returned: Returned, work: &mut Work) {

@@ -105,4 +105,8 @@ impl Remote for Node {
     fn queue_waits(&self, cell: &Arc<QueueCell>) {
         self.look_at(cell, Look::New);
     }
+
+    fn queue_has_room(&self, cell: &Arc<QueueCell>) {
+        self.tell_room(cell);
+    }
 }

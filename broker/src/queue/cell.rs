@@ -10,6 +10,7 @@ use super::state::{
 };
 use crate::broker::ledger::{Account, Ledger};
 use crate::clock;
+use crate::mesh::custody::Room;
 use crate::mesh::ids::Now;
 use crate::model::{Destination, Message};
 use crate::net::outbound::{Append, AutoAck, Outbound};
@@ -25,6 +26,8 @@ pub struct Work {
     pub dead: Vec<(Destination, Message, DeadReason)>,
     /// Queues with messages that no local consumer can take now.
     pub waiting: Vec<Arc<QueueCell>>,
+    /// Queues with room that other brokers wait for.
+    pub roomy: Vec<Arc<QueueCell>>,
     /// Messages of mode `auto` that were written and are done with.
     pub written: Vec<AutoAck>,
     /// A queue, or the broker, is three quarters full: producers are slowed down.
@@ -59,6 +62,7 @@ impl Work {
         self.dirty.is_empty()
             && self.dead.is_empty()
             && self.waiting.is_empty()
+            && self.roomy.is_empty()
             && self.written.is_empty()
     }
 }
@@ -314,14 +318,8 @@ impl QueueCell {
             ..
         } = inner;
         // What waits in the backlog of a topic subscription is for nobody else.
-        if queue.has_ready()
-            && self.destination.kind.is_queue()
-            && !work
-                .waiting
-                .last()
-                .is_some_and(|last| Arc::ptr_eq(last, self))
-        {
-            work.waiting.push(self.clone());
+        if queue.has_ready() && self.destination.kind.is_queue() {
+            self.note_once(&mut work.waiting);
         }
         // What expires on its way to a consumer makes room for the next, hence a second round.
         let mut round = std::mem::take(effects);
@@ -336,6 +334,23 @@ impl QueueCell {
         }
         // The memory is kept for the next command.
         *effects = round;
+        if queue.has_awaited_room() {
+            self.note_once(&mut work.roomy);
+        }
+    }
+
+    fn note_once(self: &Arc<Self>, cells: &mut Vec<Arc<Self>>) {
+        if !cells.last().is_some_and(|last| Arc::ptr_eq(last, self)) {
+            cells.push(self.clone());
+        }
+    }
+
+    /// Says whether other brokers wait for room; `is_awaited` is asked while nothing happens to the
+    /// queue. True when there is room right away.
+    pub fn await_room(&self, is_awaited: impl FnOnce() -> bool) -> bool {
+        let mut inner = self.lock();
+        inner.queue.set_awaited(is_awaited());
+        inner.queue.has_awaited_room()
     }
 
     fn perform_one(
@@ -414,18 +429,17 @@ impl QueueCell {
         if !inner.targets.values().any(takes) {
             return None;
         }
-        Some(
-            inner
-                .queue
-                .free_capacity(|id| inner.targets.get(&id).is_some_and(takes)),
-        )
+        let room = inner
+            .queue
+            .room(|id| inner.targets.get(&id).is_some_and(takes));
+        Some(room.free)
     }
 
-    /// Free places at local consumers whose selector `takes` accepts.
+    /// Places at local consumers whose selector `takes` accepts.
     #[must_use]
-    pub fn free_capacity(&self, takes: impl Fn(Option<&Selector>) -> bool) -> u32 {
+    pub fn room(&self, takes: impl Fn(Option<&Selector>) -> bool) -> Room {
         let inner = self.lock();
-        inner.queue.free_capacity(|id| {
+        inner.queue.room(|id| {
             inner
                 .targets
                 .get(&id)

@@ -1,6 +1,6 @@
 //! Messages on their way to other brokers: in the queue, but out of service until the answer.
 
-use super::state::{Kept, Queue, REMOTE};
+use super::state::{Class, Kept, Queue, REMOTE};
 use super::types::Effect;
 use crate::model::Message;
 
@@ -58,6 +58,18 @@ impl Queue {
             .map(|(seq, _)| *seq)
             .take(limit)
             .collect()
+    }
+
+    /// Says whether other brokers wait for consumers here to have room.
+    pub fn set_awaited(&mut self, is_awaited: bool) {
+        self.is_awaited = is_awaited;
+    }
+
+    /// True when other brokers wait for room, and a consumer has some. Rule: R16.
+    #[must_use]
+    pub fn has_awaited_room(&self) -> bool {
+        let has_room = |class: &Class| !class.available.is_empty();
+        self.is_awaited && self.classes.values().any(has_room)
     }
 
     /// True when something waits for any consumer, here or elsewhere.

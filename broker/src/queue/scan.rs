@@ -58,6 +58,12 @@ impl Scan {
 }
 
 impl Queue {
+    /// True when the next look at everything begins with the oldest message.
+    #[must_use]
+    pub const fn looks_from_head(&self) -> bool {
+        self.scan.next == 0
+    }
+
     /// The messages to look at, oldest first.
     pub fn turn(&mut self, look: Look) -> Vec<u64> {
         let after = match look {

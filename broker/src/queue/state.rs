@@ -10,6 +10,7 @@ use super::groups::{Groups, Member};
 use super::handover::History;
 use super::monitors::Monitors;
 use super::scan::Scan;
+use crate::mesh::custody::Room;
 use crate::model::Message;
 use crate::routing::properties::MessageProperties;
 use crate::selector::{ClassId, ClassIndex, Selector};
@@ -90,6 +91,8 @@ pub struct Queue {
     pub(super) unsettled: BTreeSet<u64>,
     pub(super) counters: QueueCounters,
     pub(super) scan: Scan,
+    /// Other brokers wait for consumers here to have room (R16).
+    pub(super) is_awaited: bool,
 }
 
 impl Queue {
@@ -115,6 +118,7 @@ impl Queue {
             unsettled: BTreeSet::new(),
             counters: QueueCounters::default(),
             scan: Scan::default(),
+            is_awaited: false,
         }
     }
 
@@ -446,19 +450,19 @@ impl Queue {
         self.consumers.len()
     }
 
-    /// Free places over all local consumers of the class that this selector forms: what may be
-    /// promised to other brokers (R16).
+    /// Places at the local consumers that match: what may be promised to other brokers (R16).
     #[must_use]
-    pub fn free_capacity(&self, matches: impl Fn(ConsumerId) -> bool) -> u32 {
-        self.consumers
-            .iter()
-            .filter(|(id, _)| self.may_serve(**id) && matches(**id))
-            .map(|(_, consumer)| {
-                consumer
-                    .capacity
-                    .saturating_sub(u32::try_from(consumer.in_flight.len()).unwrap_or(u32::MAX))
-            })
-            .fold(0, u32::saturating_add)
+    pub fn room(&self, matches: impl Fn(ConsumerId) -> bool) -> Room {
+        let mut room = Room::default();
+        for (id, consumer) in &self.consumers {
+            if self.may_serve(*id) && matches(*id) {
+                let taken = u32::try_from(consumer.in_flight.len()).unwrap_or(u32::MAX);
+                let free = consumer.capacity.saturating_sub(taken);
+                room.free = room.free.saturating_add(free);
+                room.all = room.all.saturating_add(consumer.capacity);
+            }
+        }
+        room
     }
 
     /// True when nothing would be lost by removing it.

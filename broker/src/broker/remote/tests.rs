@@ -61,6 +61,7 @@ impl Remote for Other {
     }
 
     fn queue_waits(&self, _: &Arc<QueueCell>) {}
+    fn queue_has_room(&self, _: &Arc<QueueCell>) {}
 }
 
 fn broker(other: &Arc<Other>) -> Broker {

@@ -1,15 +1,15 @@
-//! Credit (R16): what other brokers let this one send, and what this one lets others send.
+//! Credit (R16), the owner's side: what other brokers let this one send. `grants` has the other one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::event::{CreditWanted, QueueName, SelectorKey};
+use super::event::{QueueName, Refusal, SelectorKey};
 use crate::mesh::ids::{Bid, Now};
 use crate::mesh::messages::{Body, CreditGrant, CreditRequest, TransferRelease};
 
 /// A grant is valid for so long.
 pub const GRANT_TTL: Duration = Duration::from_secs(5);
-/// Silence for so long counts as nothing granted.
+/// Silence for so long counts as nothing granted, and a promise without a grant as none.
 pub const CREQ_WAIT: Duration = Duration::from_secs(1);
 /// Who had no credit is asked again after this time,
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
@@ -18,7 +18,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// An ask that was not used for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(30);
 /// The most that one request asks for, and one grant gives.
-const MAX_WANT: u32 = 1024;
+pub(super) const MAX_WANT: u32 = 1024;
 
 /// What one asks for: messages of one queue and one selector value, at one broker.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +35,10 @@ struct Ask {
     grant: u64,
     left: u32,
     until: Now,
+    /// The broker said that more is granted as soon as it has room; believed until then.
+    promised: Option<Now>,
+    /// Standing credit was refused, and something still waits for others.
+    asks_first: bool,
     delay: Duration,
     not_before: Now,
     /// Nobody was told yet that the wait is over.
@@ -54,8 +58,8 @@ pub(super) enum Allowance {
     AskFirst,
     /// An answer is on its way.
     Pending,
-    /// It had none; not yet again.
-    BackedOff,
+    /// It had none; not yet again, or it will say so itself.
+    Wait,
 }
 
 /// The owner's side.
@@ -75,15 +79,16 @@ impl Asked {
         if hint > std::mem::replace(&mut ask.hint, hint) {
             ask.not_before = now;
         }
-        if ask.left > 0 && now < ask.until {
+        if now < ask.not_before {
+            Allowance::Wait
+        } else if ask.left > 0 && now < ask.until {
             ask.left -= 1;
-            return Allowance::Grant(ask.grant);
-        }
-        if ask.pending.is_some() {
+            Allowance::Grant(ask.grant)
+        } else if ask.pending.is_some() {
             Allowance::Pending
-        } else if now < ask.not_before {
-            Allowance::BackedOff
-        } else if ask.delay > Duration::ZERO {
+        } else if ask.promised.is_some_and(|until| now < until) {
+            Allowance::Wait
+        } else if ask.asks_first {
             Allowance::AskFirst
         } else {
             Allowance::Standing
@@ -120,21 +125,38 @@ impl Asked {
         };
         let ask = self.asks.get_mut(&key)?;
         ask.pending = None;
-        if answer.granted == 0 {
-            ask.back_off(now);
+        ask.promised = answer.more.then(|| now.plus(CREQ_WAIT));
+        if answer.granted > 0 {
+            ask.take_grant(answer, now);
         } else {
-            let ttl = Duration::from_millis(u64::from(answer.ttl_ms)).min(GRANT_TTL);
-            (ask.grant, ask.left, ask.until) = (answer.grant, answer.granted, now.plus(ttl));
-            ask.delay = Duration::ZERO;
+            ask.asks_first = true;
+            if !answer.more {
+                ask.back_off(now);
+            }
         }
         Some(key.queue)
     }
 
-    /// The broker had no room for a message of that kind.
-    pub(super) fn refused(&mut self, key: &AskKey, now: Now) {
-        if let Some(ask) = self.asks.get_mut(key) {
+    /// The broker had no room for a message of that kind. Who has no free consumer is asked at once,
+    /// and says when it has one again.
+    pub(super) fn refused(&mut self, key: &AskKey, why: Refusal, is_standing: bool, now: Now) {
+        let Some(ask) = self.asks.get_mut(key) else {
+            return;
+        };
+        ask.asks_first = true;
+        if !is_standing {
+            // The grant was over when it was used.
+            ask.left = 0;
+        }
+        if why == Refusal::Full {
             ask.back_off(now);
         }
+    }
+
+    /// The way to a broker is gone, and with it what it promised.
+    pub(super) fn distrust(&mut self, bid: Bid) {
+        let asks = self.asks.iter_mut().filter(|(key, _)| key.bid == bid);
+        asks.for_each(|(_, ask)| ask.promised = None);
     }
 
     /// The broker takes a grant back.
@@ -142,21 +164,25 @@ impl Asked {
         let asks = self.asks.iter_mut().filter(|(key, _)| key.bid == from);
         for (_, ask) in asks {
             if ask.grant == grant {
-                ask.left = 0;
+                (ask.left, ask.promised) = (0, None);
             }
         }
     }
 
-    /// Gives back what is left of the grants for a queue.
+    /// Gives back what is left of the grants for a queue. When it is empty, standing credit is tried
+    /// again for what comes next.
     pub(super) fn give_back(
         &mut self,
         queue: &QueueName,
+        is_empty: bool,
         now: Now,
         mut send: impl FnMut(Bid, Body),
     ) {
         for (key, ask) in self.asks.iter_mut().filter(|(key, _)| key.queue == *queue) {
+            ask.asks_first &= !is_empty;
             let unused = std::mem::take(&mut ask.left);
             if unused > 0 && now < ask.until {
+                ask.promised = None;
                 send(
                     key.bid,
                     Body::Xrel(TransferRelease {
@@ -214,8 +240,18 @@ impl Asked {
 }
 
 impl Ask {
+    /// Adds to what is left of a grant, or begins a new one.
+    fn take_grant(&mut self, answer: &CreditGrant, now: Now) {
+        let is_same = self.grant == answer.grant && now < self.until;
+        let left = if is_same { self.left } else { 0 };
+        let ttl = Duration::from_millis(u64::from(answer.ttl_ms)).min(GRANT_TTL);
+        (self.grant, self.until) = (answer.grant, now.plus(ttl));
+        self.left = left.saturating_add(answer.granted);
+        (self.delay, self.not_before, self.is_resting) = (Duration::ZERO, now, false);
+    }
+
     fn back_off(&mut self, now: Now) {
-        self.left = 0;
+        self.asks_first = true;
         if now < self.not_before {
             // Refusals of one batch are one refusal.
             return;
@@ -223,112 +259,6 @@ impl Ask {
         self.delay = (self.delay * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
         self.not_before = now.plus(self.delay);
         self.is_resting = true;
-    }
-}
-
-#[derive(Debug)]
-struct Given {
-    to: Bid,
-    queue: QueueName,
-    left: u32,
-    until: Now,
-}
-
-/// The receiver's side: grants given and not used up.
-#[derive(Debug, Default)]
-pub(super) struct Grants {
-    given: BTreeMap<u64, Given>,
-    last: u64,
-}
-
-impl Grants {
-    /// Answers a request: at most what is free and not promised to others. The lowest bit of a
-    /// grant's number says whether the granting broker has the lower bid, so that numbers of both
-    /// sides differ and a release can be told from a withdrawal.
-    pub(super) fn grant(&mut self, own: Bid, request: &CreditWanted, free: u32, now: Now) -> Body {
-        self.drop_old(now);
-        let granted = free
-            .saturating_sub(self.promised(&request.queue, now))
-            .min(request.want)
-            .min(MAX_WANT);
-        let mut grant = 0;
-        if granted > 0 {
-            self.last += 1;
-            grant = self.last << 1 | u64::from(own < request.from);
-            let (to, queue, until) = (request.from, request.queue.clone(), now.plus(GRANT_TTL));
-            self.given.insert(
-                grant,
-                Given {
-                    to,
-                    queue,
-                    left: granted,
-                    until,
-                },
-            );
-        }
-        let (property, value) = wire_key(&request.key);
-        let ttl_ms = u32::try_from(GRANT_TTL.as_millis()).unwrap_or(u32::MAX);
-        let queue = request.queue.to_string();
-        Body::Cgrant(CreditGrant {
-            queue,
-            property,
-            value,
-            granted,
-            grant,
-            ttl_ms,
-        })
-    }
-
-    /// What is granted of a queue and not used yet.
-    pub(super) fn promised(&self, queue: &str, now: Now) -> u32 {
-        let given = self.given.values();
-        given
-            .filter(|given| *given.queue == *queue && now < given.until)
-            .map(|given| given.left)
-            .fold(0, u32::saturating_add)
-    }
-
-    /// A transfer names a grant; false when that is over, and standing credit counts.
-    pub(super) fn use_one(&mut self, owner: Bid, grant: u64, now: Now) -> bool {
-        self.take(owner, grant, 1, now)
-    }
-
-    /// The owner gives some back.
-    pub(super) fn released(&mut self, from: Bid, release: TransferRelease, now: Now) {
-        self.take(from, release.grant, release.unused, now);
-    }
-
-    fn take(&mut self, owner: Bid, grant: u64, count: u32, now: Now) -> bool {
-        let Some(given) = self.given.get_mut(&grant) else {
-            return false;
-        };
-        if given.to != owner || now >= given.until {
-            return false;
-        }
-        given.left = given.left.saturating_sub(count);
-        if given.left == 0 {
-            self.given.remove(&grant);
-        }
-        true
-    }
-
-    /// Withdraws what was given for a queue.
-    pub(super) fn withdraw(&mut self, queue: &QueueName, mut send: impl FnMut(Bid, Body)) {
-        self.given.retain(|grant, given| {
-            let is_kept = given.queue != *queue;
-            if !is_kept {
-                let release = TransferRelease {
-                    grant: *grant,
-                    unused: given.left,
-                };
-                send(given.to, Body::Xrel(release));
-            }
-            is_kept
-        });
-    }
-
-    pub(super) fn drop_old(&mut self, now: Now) {
-        self.given.retain(|_, given| now < given.until);
     }
 }
 
@@ -341,7 +271,7 @@ pub(super) fn own_key(property: &str, value: u64) -> SelectorKey {
     (!property.is_empty()).then(|| (property.into(), value))
 }
 
-fn wire_key(key: &SelectorKey) -> (String, u64) {
+pub(super) fn wire_key(key: &SelectorKey) -> (String, u64) {
     key.as_ref()
         .map_or_else(Default::default, |(property, value)| {
             (property.to_string(), *value)

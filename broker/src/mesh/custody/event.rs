@@ -213,9 +213,11 @@ pub enum Event<'a> {
     Grant {
         /// What [`Effect::CreditWanted`] said.
         request: CreditWanted,
-        /// Free prefetch of matching consumers, at most the free room of the remote lane.
-        free: u32,
+        /// Prefetch of matching consumers, at most the free room of the remote lane.
+        room: Room,
     },
+    /// Consumers of a queue that [`super::Custody::is_awaited`] have room: who waits for it is told.
+    Room(QueueName),
     /// The map or the epoch of a broker changed.
     Peer {
         /// Which.
@@ -229,8 +231,13 @@ pub enum Event<'a> {
     Generation,
     /// A ring is below 50 % again.
     RingFree,
-    /// A queue that was looked at has nothing left for others: its unused credit is given back.
-    QueueServed(QueueName),
+    /// A queue that was looked at has nothing left that may go: its unused credit is given back.
+    QueueServed {
+        /// Which.
+        queue: QueueName,
+        /// Nothing waits in it, for whomever.
+        is_empty: bool,
+    },
     /// The last consumer of a queue is gone: credit given is withdrawn.
     ConsumersGone(QueueName),
     /// The records of a broker were purged.
@@ -250,6 +257,28 @@ pub struct CreditWanted {
     pub key: SelectorKey,
     /// How many wait there.
     pub want: u32,
+    /// Why it is looked at.
+    pub cause: Cause,
+}
+
+/// Why a credit request is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It arrived, and is answered whatever the room.
+    Asked,
+    /// It waits, and there is room.
+    Room,
+    /// It waits, and there was little room a moment ago.
+    Due,
+}
+
+/// Prefetch of the consumers that would take a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Room {
+    /// What is free of it.
+    pub free: u32,
+    /// All of it.
+    pub all: u32,
 }
 
 /// A message comes back to its queue.
@@ -319,7 +348,8 @@ pub enum Effect {
         /// By which credit.
         credit: Credit,
     },
-    /// Put a credit request into the remote lane of its queue, or drop it when that is full.
+    /// Put a credit request into the remote lane of its queue, or drop it when that is full. When
+    /// somebody waits for the queue afterwards, [`Event::Room`] is wanted as soon as there is room.
     CreditWanted(CreditWanted),
     /// Another broker owns the message now: forget it.
     Gone {
@@ -338,6 +368,8 @@ pub enum Effect {
         /// The queue's name for it.
         token: u64,
     },
+    /// The next deadline is sooner than it was.
+    Wake,
     /// Look at the queue again: something changed for what stays there.
     Look(QueueName),
     /// Drop the frames of that stream from this broker's limbo.

@@ -8,6 +8,7 @@
 
 mod credit;
 mod event;
+mod grants;
 mod incoming;
 mod offer;
 mod outgoing;
@@ -22,16 +23,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::ids::{Bid, Epoch, Now};
-use super::messages::Body;
-use credit::{Asked, Grants};
+use super::messages::{Body, CreditGrant, TransferRelease};
+use credit::Asked;
+use grants::{Granted, Grants};
 use incoming::Incoming;
 use offer::{LEARNED_BYTES, LEARNED_FRAMES};
 use outgoing::Stream;
 
 pub use credit::{CREQ_WAIT, GRANT_TTL};
 pub use event::{
-    Candidate, Credit, CreditWanted, CustodyConfig, Effect, Effects, Event, Learned, Offer,
-    Outcome, Placement, QueueName, Refusal, ReturnReason, Returned, SelectorKey, Stay, TransferId,
+    Candidate, Cause, Credit, CreditWanted, CustodyConfig, Effect, Effects, Event, Learned, Offer,
+    Outcome, Placement, QueueName, Refusal, ReturnReason, Returned, Room, SelectorKey, Stay,
+    TransferId,
 };
 pub use offer::{HOLD_MAX, HOLD_MIN, hold};
 pub use refusals::{MAX_NOTES, Refusals};
@@ -154,6 +157,12 @@ impl Custody {
         self.asked.unused(queue, now)
     }
 
+    /// True while another broker waits for consumers of the queue to have room.
+    #[must_use]
+    pub fn is_awaited(&self, queue: &str) -> bool {
+        self.grants.is_awaited(queue)
+    }
+
     /// Everything but offers.
     pub fn handle(&mut self, event: Event<'_>, now: Now, out: &mut Effects) {
         match event {
@@ -166,13 +175,8 @@ impl Custody {
             }
             Event::Outcomes(outcomes) => self.on_outcomes(outcomes, now, out),
             Event::Routed { from, body } => self.on_routed(from, body, now, out),
-            Event::Grant { request, free } => {
-                let body = self.grants.grant(self.config.own, &request, free, now);
-                out.push(Effect::Route {
-                    to: request.from,
-                    body,
-                });
-            }
+            Event::Grant { request, room } => self.on_grant(&request, room, now, out),
+            Event::Room(queue) => self.tell_room(&queue, out),
             Event::Peer {
                 bid,
                 epoch,
@@ -182,9 +186,9 @@ impl Custody {
             }
             Event::Generation => self.streams.values_mut().for_each(|s| s.nudge(now, out)),
             Event::RingFree => self.look_at_all(out),
-            Event::QueueServed(queue) => {
+            Event::QueueServed { queue, is_empty } => {
                 let send = |to, body| out.push(Effect::Route { to, body });
-                self.asked.give_back(&queue, now, send);
+                self.asked.give_back(&queue, is_empty, now, send);
             }
             Event::ConsumersGone(queue) => {
                 self.grants
@@ -212,6 +216,7 @@ impl Custody {
         streams
             .chain(incoming)
             .chain(asked)
+            .chain(self.grants.deadline())
             .fold(self.sweep_at, Now::min)
     }
 
@@ -222,22 +227,51 @@ impl Custody {
                 queue: QueueName::from(request.queue),
                 key: credit::own_key(&request.property, request.value),
                 want: request.want,
+                cause: Cause::Asked,
             })),
-            Body::Cgrant(answer) => {
-                if let Some(queue) = self.asked.granted(from, &answer, now) {
-                    out.push(Effect::Look(queue));
-                }
-            }
+            Body::Cgrant(answer) => self.on_granted(from, &answer, now, out),
             Body::Xack(ack) => self.on_ack(from, &ack, now, out),
             Body::Xrel(release) => {
                 if credit::is_granted_by(self.config.own, from, release.grant) {
-                    self.grants.released(from, release, now);
+                    if let Some(queue) = self.grants.released(from, release, now) {
+                        self.tell_room(&queue, out);
+                    }
                 } else {
                     self.asked.withdrawn(from, release.grant);
                 }
             }
             _ => {}
         }
+    }
+
+    fn on_granted(&mut self, from: Bid, answer: &CreditGrant, now: Now, out: &mut Effects) {
+        if let Some(queue) = self.asked.granted(from, answer, now) {
+            out.push(Effect::Look(queue));
+        } else if answer.granted > 0 {
+            // Asked for so long ago that it is forgotten.
+            let body = Body::Xrel(TransferRelease {
+                grant: answer.grant,
+                unused: answer.granted,
+            });
+            out.push(Effect::Route { to: from, body });
+        }
+    }
+
+    fn on_grant(&mut self, request: &CreditWanted, room: Room, now: Now, out: &mut Effects) {
+        match self.grants.grant(self.config.own, request, room, now) {
+            Granted::Say(body) => out.push(Effect::Route {
+                to: request.from,
+                body,
+            }),
+            Granted::Soon => out.push(Effect::Wake),
+            Granted::Nothing => {}
+        }
+    }
+
+    /// Rule: R16.
+    fn tell_room(&self, queue: &QueueName, out: &mut Effects) {
+        let waiting = self.grants.waiting(queue, Cause::Room);
+        out.extend(waiting.map(Effect::CreditWanted));
     }
 
     fn on_tick(&mut self, now: Now, out: &mut Effects) {
@@ -248,9 +282,10 @@ impl Custody {
         self.asked
             .tick(now, |queue| out.push(Effect::Look(queue.clone())));
         self.tick_incoming(now, out);
+        out.extend(self.grants.tick(now).into_iter().map(Effect::CreditWanted));
         if now >= self.sweep_at {
             self.sweep_at = now.plus(SWEEP);
-            self.grants.drop_old(now);
+            out.extend(self.grants.sweep(now).into_iter().map(Effect::CreditWanted));
             self.look_at_all(out);
         }
     }

@@ -178,7 +178,7 @@ impl Custody {
                 return Found::Asked;
             }
             Allowance::Pending => return Found::Asked,
-            Allowance::BackedOff => return Found::Nothing,
+            Allowance::Wait => return Found::Nothing,
         };
         // An entry that was idle does not catch up on what others were served meanwhile.
         outlet.pass = outlet.pass.max(self.pass_floor);

@@ -80,13 +80,15 @@ impl Custody {
             epoch,
             entry,
             rev,
-            ..
+            is_standing,
         } = &item.charge
         else {
             return;
         };
         match why {
-            Refusal::NoCredit | Refusal::Full => self.asked.refused(ask, now),
+            Refusal::NoCredit | Refusal::Full => {
+                self.asked.refused(ask, why, *is_standing, now);
+            }
             Refusal::NoConsumer | Refusal::NotAllowed | Refusal::StaleTerm => {
                 item.refusals.note(ask.bid, *epoch, *entry, *rev, now);
             }
@@ -125,6 +127,10 @@ impl Custody {
         peer.epoch = peer.epoch.max(epoch);
         if is_new_process {
             self.asked.forget(bid);
+        }
+        if is_new_process || !is_reachable {
+            self.asked.distrust(bid);
+            self.grants.forget_waiting(bid);
         }
         for is_persistent in [false, true] {
             let Some(stream) = self.streams.get_mut(&(bid, is_persistent)) else {
@@ -191,6 +197,7 @@ impl Custody {
         self.outlets
             .retain(|(to, _), outlet| *to != bid || is_used(outlet));
         self.asked.forget(bid);
+        self.grants.forget_waiting(bid);
         self.forget_incoming(bid);
         if !self.streams.keys().any(|(to, _)| *to == bid) {
             self.peers.remove(&bid);

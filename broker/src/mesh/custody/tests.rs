@@ -3,6 +3,7 @@
 
 mod chaos;
 mod offering;
+mod waiting;
 
 use bytes::Bytes;
 
@@ -24,6 +25,10 @@ fn config(own: Bid, epoch: u64) -> CustodyConfig {
         doubt_brief: Duration::from_secs(3),
         reorder_bytes: 1 << 20,
     }
+}
+
+const fn room(free: u32, all: u32) -> Room {
+    Room { free, all }
 }
 
 /// A machine that reaches the other one.

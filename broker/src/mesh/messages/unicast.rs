@@ -93,6 +93,9 @@ pub struct CreditGrant {
     /// How long it is valid.
     #[prost(uint32, tag = "6")]
     pub ttl_ms: u32,
+    /// The rest of what was asked for is granted without another request, as soon as there is room.
+    #[prost(bool, tag = "7")]
+    pub more: bool,
 }
 
 /// Cumulative answer to the transfers of one stream.

@@ -208,11 +208,11 @@ fn a_route_learned_for_any_name_keeps_monitors_from_it() {
 #[test]
 fn a_free_place_of_a_spared_monitor_is_promised_to_nobody() {
     let mut bench = Bench::new(REPLIES);
-    assert_eq!(bench.queue.free_capacity(|_| true), 10);
+    assert_eq!(bench.queue.room(|_| true).free, 10);
     bench.comes(REQUESTER, options(false));
-    assert_eq!(bench.queue.free_capacity(|_| true), 10);
+    assert_eq!(bench.queue.room(|_| true).free, 10);
     bench.goes(REQUESTER);
-    assert_eq!(bench.queue.free_capacity(|_| true), 0);
+    assert_eq!(bench.queue.room(|_| true).free, 0);
 }
 
 #[test]

@@ -354,7 +354,7 @@ impl World {
         let now = self.clock.now();
         let free = self
             .queue(at, name)
-            .map(|own| own.queue.free_capacity(|id| id == id_of(consumer)));
+            .map(|own| own.queue.room(|id| id == id_of(consumer)).free);
         if free == Some(0) {
             let full = &mut self.queues.consumers[consumer].full;
             full.insert(name.clone(), now);

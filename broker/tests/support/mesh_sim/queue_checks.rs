@@ -181,7 +181,7 @@ impl World {
             let far = self.brokers[one.at].as_ref();
             let queue = far.and_then(|far| far.keeping.as_ref()?.queues.get(name));
             let has_room =
-                queue.is_none_or(|own| own.queue.free_capacity(|id| id == id_of(*taker)) > 0);
+                queue.is_none_or(|own| own.queue.room(|id| id == id_of(*taker)).free > 0);
             is_reached && has_room && self.clock.now().since(start) > bound
         })
     }

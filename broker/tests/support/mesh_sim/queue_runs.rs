@@ -8,7 +8,7 @@ use super::monitors::MONITORED;
 use super::queue_oracle::Plan;
 use super::scenario::{FAULTS, Scenario, Trouble, scenario};
 use super::topology::{Shape, below};
-use super::world::{Task, World};
+use super::world::{Sabotage, Task, World};
 
 /// Sent in each time of peace.
 const IN_PEACE: usize = 60;
@@ -289,15 +289,44 @@ impl World {
     }
 }
 
+/// Two brokers that know each other, with that delay between them.
+fn pair(delay: Duration, sabotage: Option<Sabotage>) -> World {
+    let mut world = World::new(Shape::Chain, 2, 1);
+    world.sabotage = sabotage;
+    world.queues.is_on = true;
+    world.edges.iter_mut().for_each(|edge| edge.delay = delay);
+    (0..2).for_each(|at| world.start(at));
+    world.run(Duration::from_secs(1));
+    world.settle();
+    world
+}
+
+/// How long a consumer with that prefetch takes for so many messages of the other broker, which is
+/// that far away, when it is done with each at once.
+pub fn pace(prefetch: u32, count: u64, delay: Duration, sabotage: Option<Sabotage>) -> Duration {
+    let mut world = pair(delay, sabotage);
+    let name = "jobs";
+    let wants = asks(name, Pick::All, prefetch, 0, Role::Plain);
+    world.consumer_comes(1, wants).expect("it runs");
+    world.run(Duration::from_secs(1));
+    let plan = Plan::to(Arc::from(name));
+    (0..count).for_each(|_| world.send_to_queue(0, plan.clone()));
+    let begun = world.clock.now();
+    let consumed = |world: &mut World| {
+        let own = world.queue(1, name);
+        own.map_or(0, |own| own.queue.counters().dequeued)
+    };
+    while consumed(&mut world) < count {
+        world.run(Duration::from_millis(1));
+    }
+    world.clock.now().since(begun)
+}
+
 /// Two brokers, more messages at one than standing credit moves, and a consumer at the other. As soon
 /// as credit was granted the consumer goes, or one comes that takes everything where it is. What is
 /// promised and unused three round trips later.
 pub fn credit_after(is_served_at_home: bool) -> (u32, u32) {
-    let mut world = World::new(Shape::Chain, 2, 1);
-    world.queues.is_on = true;
-    (0..2).for_each(|at| world.start(at));
-    world.run(Duration::from_secs(1));
-    world.settle();
+    let mut world = pair(Duration::from_millis(1), None);
     let name = "jobs";
     let wants = asks(name, Pick::All, 100, 60_000, Role::Plain);
     let consumer = world.consumer_comes(1, wants.clone()).expect("it runs");

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use causeway_broker::link::interest::{LocalConsumers, may_take};
 use causeway_broker::mesh::custody::{
     Candidate, Credit, CreditWanted, Custody, CustodyConfig, Effect, Effects, Event, Learned,
-    Offer, Outcome, Placement, QueueName, Refusal, Refusals, Returned, Stay,
+    Offer, Outcome, Placement, QueueName, Refusal, Refusals, Returned, Room, Stay,
 };
 use causeway_broker::mesh::ids::{Bid, Epoch, Now};
 use causeway_broker::mesh::replies::{LostSites, Replies};
@@ -58,6 +58,8 @@ pub struct Keeping {
     pub queues: BTreeMap<QueueName, SimQueue>,
     /// Queues with messages that no consumer here can take, not looked at yet.
     pub waiting: BTreeSet<QueueName>,
+    /// Queues with room that other brokers wait for, not told yet.
+    pub roomy: BTreeSet<QueueName>,
     /// When messages expire next.
     pub next_expiry: Now,
 }
@@ -91,6 +93,7 @@ impl Keeping {
             local: LocalConsumers::default(),
             queues: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            roomy: BTreeSet::new(),
             next_expiry: now.plus(Duration::from_secs(1)),
         }
     }
@@ -123,8 +126,8 @@ impl SimQueue {
             selector.as_ref().is_none_or(|one| one.matches(&properties))
         };
         self.consumers.values().any(takes).then(|| {
-            self.queue
-                .free_capacity(|id| self.consumers.get(&id).is_some_and(takes))
+            let takes = |id| self.consumers.get(&id).is_some_and(takes);
+            self.queue.room(takes).free
         })
     }
 }
@@ -164,14 +167,41 @@ impl World {
                 Served::Dead { message, reason } => self.dead(at, &message, reason),
             }
         }
+        self.note_roomy(at, name);
         Some(result)
     }
 
-    /// Looks at the queues that have something for others.
+    fn note_roomy(&mut self, at: usize, name: &QueueName) {
+        if let Some(keeping) = self.keeping(at)
+            && let Some(own) = keeping.queues.get(name)
+            && own.queue.has_awaited_room()
+        {
+            keeping.roomy.insert(name.clone());
+        }
+    }
+
+    /// Looks at the queues that have something for others, and at those with room for it.
     pub fn settle_queues(&mut self, at: usize) {
         while let Some(name) = self.keeping(at).and_then(|one| one.waiting.pop_first()) {
             self.look_at(at, &name, Look::New);
         }
+        while let Some(name) = self.keeping(at).and_then(|one| one.roomy.pop_first()) {
+            if self.sabotage != Some(Sabotage::Room) {
+                self.custody(at, Event::Room(name.clone()));
+            }
+            self.await_room(at, &name);
+        }
+    }
+
+    fn await_room(&mut self, at: usize, name: &QueueName) -> bool {
+        let Some(keeping) = self.keeping(at) else {
+            return false;
+        };
+        let is_awaited = keeping.custody.is_awaited(name);
+        keeping.queues.get_mut(name).is_some_and(|own| {
+            own.queue.set_awaited(is_awaited);
+            own.queue.has_awaited_room()
+        })
     }
 
     /// Tells custody, and does what it asks for.
@@ -219,8 +249,10 @@ impl World {
                 self.custody(at, Event::Outcomes(&[Outcome { id, refused }]));
             }
             Effect::CreditWanted(request) => {
-                let free = self.free_for(at, &request);
-                self.custody(at, Event::Grant { request, free });
+                let room = self.room_for(at, &request);
+                let queue = request.queue.clone();
+                self.custody(at, Event::Grant { request, room });
+                self.await_room(at, &queue);
             }
             Effect::Gone { queue, token } => {
                 self.note_token(at, &queue, token, Step::Gone);
@@ -231,6 +263,7 @@ impl World {
                 self.note_token(at, &queue, token, Step::Recalled);
                 self.apply(at, &queue, |queue, _| queue.recall(token));
             }
+            Effect::Wake => {}
             Effect::Look(queue) => self.look_at(at, &queue, Look::All),
             Effect::DropParked { to, stream } => {
                 if let Some(broker) = self.brokers[at].as_mut() {
@@ -281,6 +314,10 @@ impl World {
             queues,
             ..
         } = &mut keeping;
+        let is_whole = queues
+            .get(name)
+            .is_some_and(|own| own.queue.looks_from_head());
+        let mut is_through = look == Look::All && is_whole;
         let mut next = Some(look).filter(|_| has_outlet);
         while let Some(own) = queues.get_mut(name)
             && let Some(this) = next.take()
@@ -313,15 +350,16 @@ impl World {
                     Looked::Sent(to) => sent.push((seq, to, tried)),
                     Looked::Stays => {}
                     Looked::Stop => {
-                        next = None;
+                        (next, is_through) = (None, false);
                         break;
                     }
                 }
             }
         }
-        let is_served = queues.get(name).is_none_or(|own| !own.queue.has_ready());
-        if has_outlet && look == Look::All && is_served {
-            custody.handle(Event::QueueServed(name.clone()), now, &mut effects);
+        let is_empty = queues.get(name).is_none_or(|own| !own.queue.has_ready());
+        if has_outlet && look == Look::All && (is_empty || is_through) {
+            let queue = name.clone();
+            custody.handle(Event::QueueServed { queue, is_empty }, now, &mut effects);
         }
         broker.keeping = Some(keeping);
         for (seq, to, tried) in sent {
@@ -362,11 +400,11 @@ impl World {
         }
     }
 
-    fn free_for(&mut self, at: usize, request: &CreditWanted) -> u32 {
+    fn room_for(&mut self, at: usize, request: &CreditWanted) -> Room {
         let Some(own) = self.queue(at, &request.queue) else {
-            return 0;
+            return Room::default();
         };
-        own.queue.free_capacity(|id| {
+        own.queue.room(|id| {
             own.consumers
                 .get(&id)
                 .is_some_and(|selector| may_take(selector.as_ref(), &request.key))

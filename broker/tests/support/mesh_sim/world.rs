@@ -96,6 +96,8 @@ pub enum Sabotage {
     Refusals,
     /// R16: what was granted stands when the consumers it was granted for are gone.
     Promises,
+    /// R16: who waits for room is not told of it.
+    Room,
     /// R17: a receiver takes what it has already once more.
     Repeats,
     /// R18: who took a message and has no consumer for it any more keeps it.

@@ -174,8 +174,12 @@ impl Net {
                     self.arrived(at, id, offer, credit);
                 }
                 Effect::CreditWanted(request) => {
-                    let free = self.nodes[at].free;
-                    self.handle(at, Event::Grant { request, free });
+                    let node = &self.nodes[at];
+                    let room = match node.has_consumer {
+                        true => room(node.free, 2),
+                        false => room(0, 0),
+                    };
+                    self.handle(at, Event::Grant { request, room });
                 }
                 Effect::Gone { token, .. } => {
                     self.nodes[at].queue.remove(&token);
@@ -187,7 +191,7 @@ impl Net {
                     }
                 }
                 Effect::Returned(returned) => self.returned(at, returned),
-                Effect::Look(_) | Effect::DropParked { .. } => {}
+                Effect::Look(_) | Effect::Wake | Effect::DropParked { .. } => {}
             }
         }
     }
@@ -267,6 +271,7 @@ impl Net {
                 assert!(self.nodes[at].custody.deadline() > now);
             }
             self.nodes[at].free = 2;
+            self.handle(at, Event::Room(QUEUE.into()));
             self.serve(at);
         }
     }

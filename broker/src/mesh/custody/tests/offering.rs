@@ -78,7 +78,15 @@ fn standing_credit_is_used_then_more_is_asked_for() {
     let Effect::CreditWanted(request) = asked else {
         panic!("{asked:?}")
     };
-    let body = bodies(say(&mut b, Event::Grant { request, free: 3 }, 1)).remove(0);
+    let body = bodies(say(
+        &mut b,
+        Event::Grant {
+            request,
+            room: room(3, 3),
+        },
+        1,
+    ))
+    .remove(0);
     let effects = say(&mut a, Event::Routed { from: B, body }, 2);
     assert_eq!(effects, [Effect::Look("work".into())]);
     for token in 3..6 {
@@ -129,10 +137,12 @@ fn no_more_is_granted_than_is_free_and_not_promised() {
         queue: "work".into(),
         key: None,
         want: 4,
+        cause: Cause::Asked,
     };
     let grant = |b: &mut Custody, free, millis| {
         let request = request.clone();
-        match bodies(say(b, Event::Grant { request, free }, millis)).remove(0) {
+        let room = room(free, 6);
+        match bodies(say(b, Event::Grant { request, room }, millis)).remove(0) {
             Body::Cgrant(CreditGrant { granted, grant, .. }) => (granted, grant),
             other => panic!("{other:?}"),
         }
@@ -156,6 +166,13 @@ fn no_more_is_granted_than_is_free_and_not_promised() {
     assert_eq!(grant(&mut b, 6, 1).0, 3);
     // All of it ends with its time.
     assert_eq!(grant(&mut b, 6, 6000).0, 4);
+}
+
+fn served() -> Event<'static> {
+    Event::QueueServed {
+        queue: "work".into(),
+        is_empty: true,
+    }
 }
 
 #[test]
@@ -187,7 +204,7 @@ fn unused_credit_is_given_back_and_withdrawn_credit_is_not_used() {
         0,
     );
     assert_eq!(place(&mut a), Placement::Sent(B));
-    let given = bodies(say(&mut a, Event::QueueServed("work".into()), 0));
+    let given = bodies(say(&mut a, served(), 0));
     assert_eq!(
         given,
         [Body::Xrel(TransferRelease {
