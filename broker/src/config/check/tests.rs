@@ -226,6 +226,41 @@ fn every_unknown_key_and_wrong_value_of_all_files_is_told() {
 }
 
 #[test]
+fn a_broken_secrets_file_is_told_by_its_syntax_or_its_key_without_a_value() {
+    let rows = [
+        (
+            "format: 1\nlinks: {a-b: {current: \"hunter2}}\n",
+            ": is not YAML: a mistake of syntax at line",
+        ),
+        (
+            "format: 1\nlinks: {a-b: {current: 4711}}\n",
+            "secrets.yaml:2: links.a-b.current: has another type",
+        ),
+        (
+            "format: 1\nadmin_token: 4711\n",
+            "secrets.yaml:2: admin_token: has another type",
+        ),
+        (
+            "format: 1\nlinks:\n  a-b: {user: x}\n",
+            "secrets.yaml:3: links.a-b: missing field `current`",
+        ),
+        ("format: 1\nformat: 4711\n", "a key is there twice"),
+        ("4711", "secrets.yaml: has another type"),
+    ];
+    for (text, expected) in rows {
+        let mut files = files();
+        files.secrets = text.into();
+        let told: Vec<String> = problems(&files).iter().map(ToString::to_string).collect();
+        let told = told.join("\n");
+        assert!(told.contains(expected), "{text}: {told}");
+        assert!(
+            !told.contains("hunter2") && !told.contains("4711"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn nothing_secret_is_in_a_message_or_a_debug_text() {
     let rows = [
         "format: 1\nadmin_token: [hunter2]\n",
