@@ -129,7 +129,7 @@ fn each_mistake_is_told_with_its_place() {
         (
             "memory the broker refuses",
             "  settings: {extra: {memory.limit: 1Mi}}",
-            "0.yaml:4:1: BrokerNetwork/net spec: a broker would refuse its files: broker.yaml memory.limit: must be at least 16Mi",
+            "0.yaml:5:36: BrokerNetwork/net spec.settings.extra[\"memory.limit\"]: the broker refuses it: must be at least 16Mi",
         ),
     ];
     let secret =
