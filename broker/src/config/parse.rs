@@ -74,7 +74,7 @@ fn reason(file: &str, error: &serde_yaml::Error) -> String {
     let is_harmless = text.contains("unknown field") || text.contains("missing field");
     if !is_harmless && (file == SecretsFile::NAME || text.contains('$')) {
         return match text.contains("invalid type") {
-            true => "has another type than it should, such as a number where text in quotes is expected (the value is not shown)",
+            true => "has another type than it should, such as a list where text is expected (the value is not shown)",
             false => "cannot be read (the value is not shown)",
         }
         .to_owned();

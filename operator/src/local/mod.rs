@@ -128,7 +128,7 @@ fn start(
     Ok(())
 }
 
-/// What is to run. Whether its ports are free is asked before anything runs, and so again later where it counts.
+/// What is to run. Its ports are looked at before anything else is written, so that a start that fails here can be undone.
 fn plan(folder: &StateFolder, base_port: Option<u16>, loaded: &Loaded) -> anyhow::Result<Plan> {
     let plan = Planner::new(folder, base_port)?.plan(&loaded.network)?;
     for site in progress::running(&plan).values() {

@@ -233,11 +233,11 @@ fn a_broken_secrets_file_is_told_by_its_syntax_or_its_key_without_a_value() {
             ": is not YAML: a mistake of syntax at line",
         ),
         (
-            "format: 1\nlinks: {a-b: {current: 4711}}\n",
+            "format: 1\nlinks: {a-b: {current: [4711]}}\n",
             "secrets.yaml:2: links.a-b.current: has another type",
         ),
         (
-            "format: 1\nadmin_token: 4711\n",
+            "format: 1\nadmin_token: {a: 4711}\n",
             "secrets.yaml:2: admin_token: has another type",
         ),
         (
@@ -245,7 +245,7 @@ fn a_broken_secrets_file_is_told_by_its_syntax_or_its_key_without_a_value() {
             "secrets.yaml:3: links.a-b: missing field `current`",
         ),
         ("format: 1\nformat: 4711\n", "a key is there twice"),
-        ("4711", "secrets.yaml: has another type"),
+        ("[4711]", "secrets.yaml:1: has another type"),
     ];
     for (text, expected) in rows {
         let mut files = files();
