@@ -159,3 +159,32 @@ fn render_writes_directories_that_a_broker_takes_and_leaves_those_of_others_alon
     assert_eq!(read("uk/README"), "mine");
     std::fs::remove_dir_all(&folder).ok();
 }
+
+#[test]
+fn certificates_that_no_broker_can_start_with_end_up_and_render_before_anything_is_made() {
+    let folder = std::env::temp_dir().join(format!("causeway-garbage-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let countries = std::fs::read_to_string(COUNTRIES).expect("the example");
+    let tls = "  tls: {source: Development, clientTrustBundleRef: {name: clients}}\n  linkAuth:";
+    let bundle = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: clients}\n\
+                  data: {ca.crt: garbage}\n";
+    let file = folder.join("n.yaml");
+    std::fs::write(&file, countries.replace("  linkAuth:", tls) + bundle).expect("written");
+    let (file, state) = (file.display().to_string(), folder.join("state"));
+    let place = state.display().to_string();
+    for arguments in [
+        ["up", file.as_str(), "--state", place.as_str()].as_slice(),
+        &["render", &file],
+        &["render", &file, "--output-dir", &place],
+    ] {
+        let output = causeway(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        let said = stderr(&output);
+        assert!(
+            said.contains("ConfigMap/clients data[\"ca.crt\"]: holds no"),
+            "{said}"
+        );
+        assert!(!state.exists(), "{arguments:?}");
+    }
+    std::fs::remove_dir_all(&folder).ok();
+}

@@ -77,7 +77,7 @@ pub fn exposed(directory: &Path, config: &Config) -> Vec<String> {
         let mode = std::fs::metadata(directory.join(name)).ok()?.mode();
         (mode & 0o004 != 0).then(|| {
             let mode = mode & 0o777;
-            format!("{name} may be read by everybody on this machine (mode {mode:04o}): chmod 600")
+            format!("{name} can be read by everybody who gets to it (mode {mode:04o}): chmod 600")
         })
     });
     exposed.collect()
@@ -166,7 +166,7 @@ mod tests {
             exposed(&folder, &config(&files()))
         };
         assert!(told(0o600).is_empty() && told(0o640).is_empty());
-        let text = "secrets.yaml may be read by everybody on this machine (mode 0644): chmod 600";
+        let text = "secrets.yaml can be read by everybody who gets to it (mode 0644): chmod 600";
         assert_eq!(told(0o644), [text]);
         fs::remove_dir_all(&folder).ok();
     }
