@@ -34,12 +34,13 @@ pub struct Options {
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Validates a directory.
+/// Validates a directory; what is in order and still not advisable is returned.
 ///
 /// # Errors
 /// Every mistake there is.
-pub fn check(directory: &Path) -> anyhow::Result<()> {
-    reload::load(directory).map(|_| ())
+pub fn check(directory: &Path) -> anyhow::Result<Vec<String>> {
+    let config = reload::load(directory)?;
+    Ok(reload::exposed(directory, &config))
 }
 
 /// Runs a broker until it is told to stop.
@@ -58,6 +59,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         config.limits.log_level.text(),
         format == crate::config::file::LogFormat::Json,
     );
+    for warning in reload::exposed(&options.config_dir, &config) {
+        tracing::warn!(directory = %options.config_dir.display(), "{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

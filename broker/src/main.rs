@@ -7,8 +7,15 @@ use causeway_broker::{app, cli};
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
         cli::Parsed::Run(options) => report(app::run(&options)),
-        cli::Parsed::Check(directory) => report(app::check(&directory)),
+        cli::Parsed::Check(directory) => report(app::check(&directory).map(warn)),
         cli::Parsed::Exit(code) => ExitCode::from(code),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "for whoever checks a directory")]
+fn warn(warnings: Vec<String>) {
+    for warning in warnings {
+        eprintln!("causeway-broker: warning: {warning}");
     }
 }
 

@@ -21,12 +21,21 @@ fn blocks() -> Vec<&'static str> {
 fn files() -> Files {
     let blocks = blocks();
     assert_eq!(blocks.len(), 3, "broker.yaml, users.yaml and secrets.yaml");
-    let paths = ["tls/tls.crt", "tls/tls.key", "ca/ca.crt", "clients/ca.crt"];
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a pair");
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let others = [
+        ("tls/tls.crt", &certificate),
+        ("tls/tls.key", &key),
+        ("ca/ca.crt", &certificate),
+        ("clients/ca.crt", &certificate),
+    ];
     Files {
         broker: blocks[0].into(),
         users: blocks[1].into(),
         secrets: blocks[2].into(),
-        others: BTreeMap::from(paths.map(|path| (path.to_owned(), Vec::new()))),
+        others: BTreeMap::from(
+            others.map(|(path, text)| (path.to_owned(), text.clone().into_bytes())),
+        ),
     }
 }
 

@@ -174,6 +174,8 @@ fn a_port_in_use_is_named() -> Result<()> {
         finished.code,
         finished.output()
     );
+    let state = folder.path().join("state");
+    ensure!(!state.exists(), "the state folder it made is left behind");
     let holder = format!("process {}", std::process::id());
     is_named(
         &finished,

@@ -65,6 +65,23 @@ fn users_come_and_go_and_others_notice_nothing() -> Result<()> {
     network.stop()
 }
 
+#[test]
+fn a_site_that_takes_the_place_of_another_gets_its_ports_when_that_one_has_ended() -> Result<()> {
+    let mut network = Network::up(Document::new(Shape::Chain, &["ie", "us"]))?;
+    let port = network.port("us")?;
+    network.change(|document| document.sites = vec!["ie".to_owned(), "zz".to_owned()])?;
+    ensure!(
+        network.port("zz")? == port,
+        "zz has another port than us had"
+    );
+    let events = network.events.since(0);
+    let at = |kind: &str, site: &str| events.iter().position(|event| event.is_about(kind, site));
+    let (ended, started) = (at("exit", "us"), at("site", "zz"));
+    ensure!(ended.is_some() && ended < started, "{ended:?}, {started:?}");
+    network.connect("zz", MCOLLECTIVE)?.disconnect()?;
+    network.stop()
+}
+
 /// Fault: F24.
 #[test]
 fn a_subscription_without_its_right_is_silent_and_resumes_with_it() -> Result<()> {

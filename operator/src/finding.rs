@@ -9,6 +9,10 @@ pub enum Subject {
     Network,
     /// A user, by the name of its object.
     User(String),
+    /// A Secret by its name; the path is one of its keys.
+    Secret(String),
+    /// A ConfigMap by its name; the path is one of its keys.
+    ConfigMap(String),
 }
 
 /// One finding.
@@ -72,6 +76,16 @@ impl Finding {
             }
             Subject::User(name) => {
                 let object = documents.users.get(&name)?;
+                Some(object.problem(severity, &path, reason, help))
+            }
+            Subject::Secret(name) => {
+                let object = documents.secrets.get(&name)?;
+                let path = object.key_path(["stringData", "data"], &path);
+                Some(object.problem(severity, &path, reason, help))
+            }
+            Subject::ConfigMap(name) => {
+                let object = documents.config_maps.get(&name)?;
+                let path = object.key_path(["data", "binaryData"], &path);
                 Some(object.problem(severity, &path, reason, help))
             }
         }

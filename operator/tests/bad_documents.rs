@@ -127,9 +127,15 @@ fn each_mistake_is_told_with_its_place() {
             "0.yaml:5:35: BrokerNetwork/net spec.settings.extra[\"limits.frme\"]: unknown field frme (did you mean limits.frame?)",
         ),
         (
+            "two keys the broker refuses",
+            "  settings: {extra: {queue.policies: 3, memory.limit: 1Mi}}",
+            "0.yaml:5:38: BrokerNetwork/net spec.settings.extra[\"queue.policies\"]: the broker refuses it: invalid type: integer `3`, expected a sequence\n\
+             0.yaml:5:55: BrokerNetwork/net spec.settings.extra[\"memory.limit\"]: the broker refuses it: must be at least 16Mi",
+        ),
+        (
             "memory the broker refuses",
             "  settings: {extra: {memory.limit: 1Mi}}",
-            "0.yaml:4:1: BrokerNetwork/net spec: a broker would refuse its files: broker.yaml memory.limit: must be at least 16Mi",
+            "0.yaml:5:36: BrokerNetwork/net spec.settings.extra[\"memory.limit\"]: the broker refuses it: must be at least 16Mi",
         ),
     ];
     let secret =
@@ -222,7 +228,7 @@ fn one_object_declared_twice_and_one_login_name_given_twice_are_errors() {
     };
     let found = lines(&[GOOD, &(user("amq") + &user("zoe"))]);
     assert!(
-        found.contains("BrokerUser amq is declared twice"),
+        found.contains("BrokerUser amq is declared twice; the first is at 0.yaml:"),
         "{found}"
     );
     assert!(

@@ -210,3 +210,33 @@ fn a_certificate_that_the_roots_do_not_vouch_for_is_bad_usage() {
     }
     std::fs::remove_dir_all(&folder).ok();
 }
+
+/// Answers one connection with these bytes and says where.
+fn answering(bytes: &'static [u8]) -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    thread::spawn(move || {
+        if let Ok((mut stream, _)) = listener.accept() {
+            let mut asked = [0; 4096];
+            let _ = stream.read(&mut asked);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address
+}
+
+#[test]
+fn a_page_that_wants_a_token_and_a_port_without_tls_are_told_with_what_to_do() {
+    let folder = folder("advice");
+    let page = answering(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+    let status = ["status", "--broker", &format!("http://{page}")];
+    ends_with(&folder, 1, &status, "--token-file FILE");
+    let (_, roots) = tls_listener("broker.example");
+    std::fs::write(folder.join("ca.pem"), roots).expect("written");
+    let plain = answering(b"ERROR\nmessage:what is that\n\n\0");
+    let url = format!("stomps://{plain}");
+    let probe = ["probe", &url, "--ca", "ca.pem"];
+    ends_with(&folder, 3, &probe, "the port does not speak TLS");
+    std::fs::remove_dir_all(&folder).ok();
+}

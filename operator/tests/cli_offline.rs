@@ -1,5 +1,6 @@
 //! `causeway render`, `crds` and `completion` as a user sees them.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 const COUNTRIES: &str = concat!(
@@ -122,4 +123,68 @@ fn crds_prints_both_definitions_or_the_wanted_one() {
 #[test]
 fn completion_names_the_subcommands() {
     assert!(stdout(&causeway(&["completion", "bash"])).contains("render"));
+}
+
+#[test]
+fn render_writes_directories_that_a_broker_takes_and_leaves_those_of_others_alone() {
+    let folder = std::env::temp_dir().join(format!("causeway-render-{}", std::process::id()));
+    std::fs::remove_dir_all(&folder).ok();
+    let path = folder.display().to_string();
+    let render = || causeway(&["render", COUNTRIES, "--output-dir", &path]);
+    let output = render();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for site in ["ie", "uk", "us"] {
+        let directory = folder.join(site);
+        assert!(stdout(&output).contains(&format!("{}\n", directory.display())));
+        let warnings = causeway_broker::app::check(&directory).expect("a broker takes it");
+        assert_eq!(warnings, Vec::<String>::new());
+        for (path, mode) in [("", 0o700), ("secrets.yaml", 0o600), ("users.yaml", 0o600)] {
+            let metadata = std::fs::metadata(directory.join(path)).expect("it is there");
+            assert_eq!(metadata.permissions().mode() & 0o777, mode, "{path}");
+        }
+    }
+    let read = |path: &str| std::fs::read_to_string(folder.join(path)).expect("a file");
+    let first = (read("ie/secrets.yaml"), read("ie/users.yaml"));
+    assert!(!first.0.contains("AAAAAAAA") && first.0.contains("admin_token"));
+    assert_eq!(render().status.code(), Some(0));
+    let again = (read("ie/secrets.yaml"), read("ie/users.yaml"));
+    assert!(again == first, "the token or the salts are other ones");
+    let strange = folder.join("uk");
+    std::fs::remove_dir_all(&strange).expect("removed");
+    std::fs::create_dir(&strange).expect("a folder");
+    std::fs::write(strange.join("README"), "mine").expect("written");
+    let output = render();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("does not come from `causeway render`"));
+    assert_eq!(read("uk/README"), "mine");
+    std::fs::remove_dir_all(&folder).ok();
+}
+
+#[test]
+fn certificates_that_no_broker_can_start_with_end_up_and_render_before_anything_is_made() {
+    let folder = std::env::temp_dir().join(format!("causeway-garbage-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let countries = std::fs::read_to_string(COUNTRIES).expect("the example");
+    let tls = "  tls: {source: Development, clientTrustBundleRef: {name: clients}}\n  linkAuth:";
+    let bundle = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: clients}\n\
+                  data: {ca.crt: garbage}\n";
+    let file = folder.join("n.yaml");
+    std::fs::write(&file, countries.replace("  linkAuth:", tls) + bundle).expect("written");
+    let (file, state) = (file.display().to_string(), folder.join("state"));
+    let place = state.display().to_string();
+    for arguments in [
+        ["up", file.as_str(), "--state", place.as_str()].as_slice(),
+        &["render", &file],
+        &["render", &file, "--output-dir", &place],
+    ] {
+        let output = causeway(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        let said = stderr(&output);
+        assert!(
+            said.contains("ConfigMap/clients data[\"ca.crt\"]: holds no"),
+            "{said}"
+        );
+        assert!(!state.exists(), "{arguments:?}");
+    }
+    std::fs::remove_dir_all(&folder).ok();
 }

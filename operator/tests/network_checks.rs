@@ -34,32 +34,134 @@ fn with_tls(source: &str) -> String {
     COUNTRIES.replace("  linkAuth:", &tls)
 }
 
-fn certificate(site: &str) -> String {
+/// A certificate that signed itself, and its key.
+fn certified() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a pair");
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+/// A value of several lines under a key.
+fn block(key: &str, text: &str) -> String {
+    let lines = text.lines().map(|line| format!("    {line}\n"));
+    format!("  {key}: |\n{}", lines.collect::<String>())
+}
+
+fn pair(site: &str, (certificate, key): &(String, String)) -> String {
+    let (certificate, key) = (block("tls.crt", certificate), block("tls.key", key));
     format!(
         "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: mcollective--{site}-tls}}\n\
-         stringData: {{tls.crt: C-{site}, tls.key: K-{site}}}\n"
+         stringData:\n{certificate}{key}"
     )
 }
 
-const ROOTS: &str =
-    "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: roots}\ndata: {ca.crt: R}\n";
+fn certificate(site: &str) -> String {
+    pair(site, &certified())
+}
+
+fn bundle(name: &str, roots: &str) -> String {
+    let roots = block("ca.crt", roots);
+    format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata:\n{roots}")
+}
 
 #[test]
 fn certificates_of_the_input_are_used_when_all_are_there() {
-    let text = with_tls("Secret") + &["ie", "uk", "us"].map(certificate).concat() + ROOTS;
+    let (root, own) = (certified().0, certified());
+    let others = ["ie", "us"].map(certificate).concat();
+    let text = with_tls("Secret") + &others + &pair("uk", &own) + &bundle("roots", &root);
     let network = valid(&text);
     let files = render::certificates(&network, &SiteName::new("uk"));
     let expected = [
-        ("ca/ca.crt", "R"),
-        ("tls/tls.crt", "C-uk"),
-        ("tls/tls.key", "K-uk"),
+        ("ca/ca.crt", root.as_str()),
+        ("tls/tls.crt", &own.0),
+        ("tls/tls.key", &own.1),
     ];
     let found: Vec<_> = files
         .iter()
         .map(|(path, bytes)| (path.as_str(), String::from_utf8_lossy(bytes)))
         .collect();
     assert_eq!(found, expected.map(|(path, text)| (path, text.into())));
-    assert!(!format!("{network:?}").contains("K-uk"), "the key is shown");
+    let secret = own.1.lines().nth(1).unwrap_or_default();
+    assert!(!format!("{network:?}").contains(secret), "the key is shown");
+}
+
+#[test]
+fn certificates_that_no_broker_can_start_with_are_told_at_the_keys_of_their_secrets() {
+    let good = certified();
+    let strange = (good.0.clone(), certified().1);
+    let text = with_tls("Secret")
+        + &pair("ie", &("garbage".to_owned(), good.1.clone()))
+        + &pair("uk", &strange)
+        + &pair("us", &good)
+        + &bundle("roots", "garbage");
+    for missing in [MissingSecrets::Refuse, MissingSecrets::Mark] {
+        let problems = read(&text, missing).expect_err("it is refused");
+        let lines: Vec<&str> = problems.lines().collect();
+        let expected = [
+            "Secret/mcollective--ie-tls stringData[\"tls.crt\"]: holds no certificate",
+            "Secret/mcollective--uk-tls stringData[\"tls.key\"]: does not belong to the certificate",
+            "ConfigMap/roots data[\"ca.crt\"]: holds no certificate",
+        ];
+        assert_eq!(lines.len(), expected.len(), "{problems}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.contains(expected), "{problems}");
+            // The first line of the value, below that of its key.
+            let number = line
+                .split(':')
+                .nth(1)
+                .and_then(|number| number.parse().ok());
+            let number: usize = number.expect("a line");
+            let key = expected.split('"').nth(1).unwrap_or_default();
+            let written = text.lines().nth(number - 2).unwrap_or_default();
+            assert_eq!(written, format!("  {key}: |"), "{line}");
+        }
+        let secret = good.1.lines().nth(1).unwrap_or_default();
+        assert!(!problems.contains(secret), "{problems}");
+    }
+}
+
+#[test]
+fn roots_of_clients_are_used_with_certificates_of_the_development_authority_too() {
+    let root = certified().0;
+    for (kind, fields) in [("ConfigMap", "data"), ("Secret", "stringData")] {
+        let tls = format!(
+            "  tls: {{source: Development, clientTrustBundleRef: {{kind: {kind}, name: clients}}}}\n  linkAuth:"
+        );
+        let network = COUNTRIES.replace("  linkAuth:", &tls);
+        let clients = |roots: &str| {
+            let roots = block("ca.crt", roots);
+            format!(
+                "---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: clients}}\n{fields}:\n{roots}"
+            )
+        };
+        let read_one = valid(&(network.clone() + &clients(&root)));
+        let files = render::certificates(&read_one, &SiteName::new("uk"));
+        let found = files.get(render::CLIENT_TRUST_BUNDLE).map(Vec::as_slice);
+        assert_eq!(found, Some(root.as_bytes()));
+        let problems = refused(&(network.clone() + &clients("garbage")));
+        let expected = format!("{kind}/clients {fields}[\"ca.crt\"]: holds no certificate");
+        assert!(problems.contains(&expected), "{problems}");
+        // Without them those of the development authority are taken, and that is said.
+        let loaded = load(
+            &[Source::new("a.yaml", network)],
+            None,
+            MissingSecrets::Refuse,
+        )
+        .expect("it runs");
+        assert!(
+            loaded
+                .network
+                .tls
+                .is_some_and(|tls| tls.client_trust_bundle.is_none())
+        );
+        let said: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+        let expected = format!(
+            "{kind} clients with the key ca.crt is missing: client certificates have to end"
+        );
+        assert!(
+            said.iter().any(|line| line.contains(&expected)),
+            "{said:#?}"
+        );
+    }
 }
 
 #[test]
@@ -236,6 +338,6 @@ fn a_user_with_a_certificate_nobody_asks_for_is_a_warning() {
     let expected = "spec.credentials.certificate: no broker asks for the certificates of clients";
     assert!(found.contains(expected), "{found}");
     let tls = "  tls: {source: Development, clientTrustBundleRef: {name: roots}}\n  linkAuth:";
-    let text = text.replace("  linkAuth:", tls);
+    let text = text.replace("  linkAuth:", tls) + &bundle("roots", &certified().0);
     assert_eq!(warnings(&text), Vec::<String>::new());
 }

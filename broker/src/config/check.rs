@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::certificates::{self, PairError};
 use super::file::{
     Authorization, BrokerFile, Entry, FORMAT, Listener, Permission, SecretsFile, StatusAccess, Tls,
     User, UsersFile,
@@ -28,7 +29,7 @@ pub(super) fn broker(
     links::check(file, problems);
     authorization(&file.authorization, problems);
     if let Some(tls) = &file.tls {
-        certificates(tls, files, problems);
+        tls_files(tls, files, problems);
     }
     for (index, policy) in file.queue.policies.iter().flatten().enumerate() {
         let path = format!("queue.policies[{index}].match");
@@ -50,19 +51,36 @@ fn format(file: &'static str, format: u32, problems: &mut Problems) {
     }
 }
 
-fn certificates(tls: &Tls, files: &BTreeMap<String, Vec<u8>>, problems: &mut Problems) {
-    let named = [
-        ("certificate", Some(&tls.certificate)),
-        ("key", Some(&tls.key)),
+fn tls_files(tls: &Tls, files: &BTreeMap<String, Vec<u8>>, problems: &mut Problems) {
+    let mut add = |key: &str, reason| problems.add(BROKER, format!("tls.{key}"), reason);
+    let mut file = |key: &str, path: &str| {
+        let found = files.get(path);
+        if found.is_none() {
+            add(key, format!("the file {path} is not in the directory"));
+        }
+        found
+    };
+    let pair = (file("certificate", &tls.certificate), file("key", &tls.key));
+    let bundles = [
         ("trust_bundle", tls.trust_bundle.as_ref()),
         ("client_trust_bundle", tls.client_trust_bundle.as_ref()),
     ];
-    for (key, path) in named {
-        let Some(path) = path.filter(|path| !files.contains_key(*path)) else {
-            continue;
-        };
-        let reason = format!("the file {path} is not in the directory");
-        problems.add(BROKER, format!("tls.{key}"), reason);
+    let bundles =
+        bundles.map(|(key, path)| path.and_then(|path| Some((key, path, file(key, path)?))));
+    if let (Some(chain), Some(key)) = pair {
+        for error in certificates::check_pair(chain, key) {
+            match error {
+                PairError::Certificate(error) => {
+                    add("certificate", format!("{} {error}", tls.certificate));
+                }
+                PairError::Key(error) => add("key", format!("{} {error}", tls.key)),
+            }
+        }
+    }
+    for (key, path, bundle) in bundles.into_iter().flatten() {
+        if let Err(error) = certificates::check_roots(bundle) {
+            add(key, format!("{path} {error}"));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration directory: what is written (`file`), what it means (`valid`), what changes
 //! (`diff`), and the reading of it (`reload`).
 
+pub mod certificates;
 mod check;
 pub mod diff;
 pub mod file;

@@ -34,22 +34,38 @@ pub(super) fn parse<T: Document>(bytes: &[u8], problems: &mut Problems) -> Optio
         Err(error) => error,
     };
     let known = problems.0.len();
-    if let Ok(Value::Mapping(root)) = serde_yaml::from_slice(bytes) {
+    let whole = serde_yaml::from_slice::<Value>(bytes);
+    if let Ok(Value::Mapping(root)) = &whole {
         let mut trial = Trial {
             file: T::NAME,
             problems,
         };
-        T::explain(&root, &mut trial);
+        T::explain(root, &mut trial);
     }
     if problems.0.len() == known {
+        let reason = match &whole {
+            Err(error) if T::NAME == SecretsFile::NAME => hidden_syntax(error),
+            Ok(_) | Err(_) => reason(T::NAME, &error),
+        };
         problems.0.push(Problem {
             file: T::NAME,
             line: error.location().map(|location| location.line()),
             path: String::new(),
-            reason: reason(T::NAME, &error),
+            reason,
         });
     }
     None
+}
+
+/// What the parser says about a text that is no YAML, without the text.
+fn hidden_syntax(error: &serde_yaml::Error) -> String {
+    if error.to_string().contains("duplicate entry") {
+        return "a key is there twice (the text is not shown)".to_owned();
+    }
+    let place = error.location().map_or(String::new(), |location| {
+        format!(" at line {}, column {}", location.line(), location.column())
+    });
+    format!("is not YAML: a mistake of syntax{place} (the text is not shown)")
 }
 
 /// What the parser says, unless it may quote a secret.
@@ -57,7 +73,11 @@ fn reason(file: &str, error: &serde_yaml::Error) -> String {
     let text = error.to_string();
     let is_harmless = text.contains("unknown field") || text.contains("missing field");
     if !is_harmless && (file == SecretsFile::NAME || text.contains('$')) {
-        return "cannot be read (the value is not shown)".to_owned();
+        return match text.contains("invalid type") {
+            true => "has another type than it should, such as a list where text is expected (the value is not shown)",
+            false => "cannot be read (the value is not shown)",
+        }
+        .to_owned();
     }
     text
 }
@@ -214,6 +234,19 @@ impl Document for UsersFile {
     }
 }
 
+/// Each value by itself, so that the key is told whose value cannot be shown.
+fn link_secret(trial: &mut Trial<'_>, path: &str, secret: &Value) {
+    let known = trial.problems.0.len();
+    for key in ["user", "current", "previous"] {
+        if let Some(value) = secret.get(key) {
+            trial.whole::<Option<String>>(&format!("{path}.{key}"), value);
+        }
+    }
+    if trial.problems.0.len() == known {
+        trial.whole::<LinkSecret>(path, secret);
+    }
+}
+
 impl Document for SecretsFile {
     const NAME: &'static str = "secrets.yaml";
 
@@ -225,7 +258,7 @@ impl Document for SecretsFile {
                 ("links", Value::Mapping(links)) => {
                     for (name, secret) in links {
                         let path = format!("links.{}", name.as_str().unwrap_or("?"));
-                        trial.whole::<LinkSecret>(&path, secret);
+                        link_secret(trial, &path, secret);
                     }
                 }
                 ("links", _) => {

@@ -1,10 +1,13 @@
 //! Reading the directory, and noticing when it changes.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::file::SecretsFile;
+use super::parse::Document as _;
 use super::problem::Problem;
 use super::valid::{Config, Files, MAX_FILE};
 
@@ -62,6 +65,22 @@ fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// It cannot be read, or has mistakes: all of them, one a line.
 pub fn load(directory: &Path) -> anyhow::Result<Config> {
     Config::from_files(&read(directory)?).map_err(|problems| anyhow::anyhow!(text(&problems)))
+}
+
+/// What everybody on this machine may read and should not, with its mode: `secrets.yaml` and keys. No mistake, since a
+/// directory above them may keep others out, and mounts in a cluster have modes of their own.
+#[must_use]
+pub fn exposed(directory: &Path, config: &Config) -> Vec<String> {
+    let key = config.broker.tls.as_ref().map(|tls| tls.key.as_str());
+    let files = [Some(SecretsFile::NAME), key].into_iter().flatten();
+    let exposed = files.filter_map(|name| {
+        let mode = std::fs::metadata(directory.join(name)).ok()?.mode();
+        (mode & 0o004 != 0).then(|| {
+            let mode = mode & 0o777;
+            format!("{name} can be read by everybody who gets to it (mode {mode:04o}): chmod 600")
+        })
+    });
+    exposed.collect()
 }
 
 /// All mistakes, one a line.
@@ -125,5 +144,30 @@ impl Watch {
         };
         self.last = Some(files);
         seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::config::test_support::{config, files};
+
+    #[test]
+    fn secrets_that_everybody_may_read_are_told_and_those_of_a_group_are_not() {
+        let folder = std::env::temp_dir().join(format!("causeway-exposed-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let secrets = folder.join("secrets.yaml");
+        fs::write(&secrets, "").expect("written");
+        let told = |mode| {
+            fs::set_permissions(&secrets, Permissions::from_mode(mode)).expect("a mode");
+            exposed(&folder, &config(&files()))
+        };
+        assert!(told(0o600).is_empty() && told(0o640).is_empty());
+        let text = "secrets.yaml can be read by everybody who gets to it (mode 0644): chmod 600";
+        assert_eq!(told(0o644), [text]);
+        fs::remove_dir_all(&folder).ok();
     }
 }

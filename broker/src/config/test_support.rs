@@ -43,6 +43,15 @@ links:
     }
 }
 
+/// A certificate that signed itself, and its key.
+pub(crate) fn certified() -> (String, String) {
+    let made = match rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]) {
+        Ok(made) => made,
+        Err(error) => panic!("{error}"),
+    };
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
 /// What they mean.
 pub(crate) fn config(files: &Files) -> Config {
     match Config::from_files(files) {

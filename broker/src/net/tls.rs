@@ -20,7 +20,7 @@ pub enum TlsError {
     #[error("the trust bundle cannot be read: {0}")]
     Roots(String),
     /// Key and certificate do not belong together, or are not usable.
-    #[error("certificate and key cannot be used: {0}")]
+    #[error("certificate and key cannot be used")]
     Unusable(#[from] rustls::Error),
 }
 

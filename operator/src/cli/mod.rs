@@ -9,6 +9,7 @@ pub mod out;
 pub mod probe;
 pub mod publish;
 pub mod render;
+mod render_dir;
 pub mod status;
 pub mod subscribe;
 pub mod up;

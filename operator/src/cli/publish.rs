@@ -25,7 +25,7 @@ pub struct Args {
     /// Where to connect and as whom.
     #[command(flatten)]
     pub connect: Connect,
-    /// queue/NAME or topic/NAME.
+    /// queue/NAME, topic/NAME, temp-queue/NAME or temp-topic/NAME; names of temp- belong to this connection.
     #[arg(value_name = "DEST", value_parser = target::destination)]
     pub destination: String,
     /// The body; the letter n in braces stands for the number of the message where there are several.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use causeway_broker::config::file::{SecretsFile, UsersFile};
 
-use super::{Exit, Output, input, out};
+use super::{Exit, Output, input, out, render_dir};
 use crate::model::ValidNetwork;
 use crate::names::SiteName;
 use crate::network::credentials::{self, HashCache, OFFLINE_SALT_KEY};
@@ -24,9 +24,14 @@ Examples:
   causeway render deploy/examples/countries.yaml
   causeway render network.yaml users.yaml --site ie --show-secrets
   causeway render network.yaml --explain
+  causeway render network.yaml users.yaml --output-dir brokers   # then: causeway-broker --config brokers/ie
 
 Files are named in comments, one YAML document each. Hashes are made with a salt key of zeros, so that
-the output of two runs can be compared.")]
+the output of two runs can be compared.
+
+--output-dir writes DIR/SITE for each site, with all secrets, its files in mode 0600 and its folders in 0700; with
+certificates as far as FILE holds them. What is replaced is replaced at once, so a broker may run from it. The token of
+the admin page and the salt key (DIR/salt-key) are made at the first time and kept.")]
 pub struct Args {
     /// Documents, as `kubectl apply` would take them; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
@@ -43,9 +48,18 @@ pub struct Args {
     /// Print the authorization with the collective that each entry comes from, instead of files.
     #[arg(long)]
     pub explain: bool,
+    /// Write the directories of the sites below DIR instead of printing them; every Secret has to be there.
+    #[arg(long, value_name = "DIR", conflicts_with = "explain")]
+    pub output_dir: Option<PathBuf>,
     /// How problems and files are printed.
     #[arg(long, short, value_enum, default_value_t)]
     pub output: Output,
+}
+
+impl Args {
+    fn wants(&self, site: &SiteName) -> bool {
+        self.site.is_empty() || self.site.iter().any(|name| name == site.as_str())
+    }
 }
 
 /// Prints the generated files, or every problem and no file.
@@ -59,7 +73,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             return Ok(Exit::BadInput);
         }
     };
-    let loaded = match load(&sources, args.network.as_deref(), MissingSecrets::Mark) {
+    let missing = match args.output_dir {
+        Some(_) => MissingSecrets::Refuse,
+        None => MissingSecrets::Mark,
+    };
+    let loaded = match load(&sources, args.network.as_deref(), missing) {
         Ok(loaded) => loaded,
         Err(problems) => {
             input::print(&problems, args.output);
@@ -75,6 +93,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             names.join(", ")
         ));
         return Ok(Exit::BadInput);
+    }
+    if let Some(folder) = &args.output_dir {
+        render_dir::write(folder, &loaded.network, |site| args.wants(site))?;
+        return Ok(Exit::Good);
     }
     let text = match args.explain {
         true => explain(&loaded.network),
@@ -95,11 +117,8 @@ fn files(args: &Args, network: &ValidNetwork) -> anyhow::Result<String> {
                 .map(|job| (job, REDACTED.to_owned())),
         ),
     }
-    let wanted = |site: &&SiteName| {
-        args.site.is_empty() || args.site.iter().any(|name| name == site.as_str())
-    };
     let mut all: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
-    for site in network.sites.keys().filter(wanted) {
+    for site in network.sites.keys().filter(|site| args.wants(site)) {
         let Some(placement) = placement::in_cluster(network, site) else {
             continue;
         };

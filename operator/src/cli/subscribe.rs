@@ -24,7 +24,7 @@ pub struct Args {
     /// Where to connect and as whom.
     #[command(flatten)]
     pub connect: Connect,
-    /// queue/NAME or topic/NAME; `*` and `>` stand for parts of a name.
+    /// queue/NAME or topic/NAME, where `*` and `>` stand for parts of a name; temp-queue/NAME or temp-topic/NAME.
     #[arg(value_name = "DEST", value_parser = target::destination)]
     pub destination: String,
     /// Only messages whose headers fit.

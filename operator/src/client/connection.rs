@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use causeway_broker::wire::stomp::client::{Frame, take_frame};
 use causeway_broker::wire::stomp::error::FrameError;
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, ClientConnection, StreamOwned};
+use rustls::{CertificateError, ClientConfig, ClientConnection, InvalidMessage, StreamOwned};
 
 use super::target::Target;
 
@@ -31,7 +31,7 @@ pub enum StompError {
         cause: io::Error,
     },
     /// TLS failed.
-    #[error("TLS with {target}: {cause}")]
+    #[error("TLS with {target}: {}", told(cause))]
     Tls {
         /// Host and port.
         target: String,
@@ -121,6 +121,18 @@ const fn is_about_name(cause: &CertificateError) -> bool {
         cause,
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
     )
+}
+
+/// What went wrong with TLS, in words where rustls only names it.
+fn told(cause: &rustls::Error) -> String {
+    match cause {
+        // The first bytes are no TLS record at all.
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "the port does not speak TLS: stomp:// is for plain ports, stomps:// for those with TLS"
+                .to_owned()
+        }
+        cause => cause.to_string(),
+    }
 }
 
 /// What the caller can do about it.

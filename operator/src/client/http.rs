@@ -32,7 +32,7 @@ pub enum HttpError {
         what: &'static str,
     },
     /// The other side refused.
-    #[error("{address} answers {status} to {path}")]
+    #[error("{address} answers {status} to {path}{}", advice(*status))]
     Status {
         /// Host and port.
         address: String,
@@ -41,6 +41,16 @@ pub enum HttpError {
         /// The number.
         status: u16,
     },
+}
+
+/// What the caller can do about it.
+const fn advice(status: u16) -> &'static str {
+    match status {
+        401 => {
+            ": it wants the admin_token of its secrets.yaml; name a file that holds it with --token-file FILE"
+        }
+        _ => "",
+    }
 }
 
 /// `HOST:PORT` of `http://HOST:PORT/`.

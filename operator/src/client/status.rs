@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::view::{LinkView, StatusView};
 use crate::local::table;
 
+/// So many queues a broker's page tells at most, the fullest first.
+const MAX_QUEUES: usize = 1_000;
+
 /// Everything that one view tells, as text.
 #[must_use]
 pub fn describe(view: &StatusView) -> String {
@@ -122,10 +125,16 @@ fn queues(view: &StatusView) -> String {
             ]
         })
         .collect();
-    match busy.is_empty() {
-        true => String::new(),
-        false => table::render(&["QUEUE", "DEPTH", "CONSUMERS", "IN", "OUT"], &busy),
+    if busy.is_empty() {
+        return String::new();
     }
+    let mut text = table::render(&["QUEUE", "DEPTH", "CONSUMERS", "IN", "OUT"], &busy);
+    if view.queues.len() >= MAX_QUEUES {
+        text.push_str(&format!(
+            "the {MAX_QUEUES} fullest queues: a page tells no more, and there may be others\n"
+        ));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -152,6 +161,18 @@ mod tests {
         ] {
             assert!(text.contains(row), "{row} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_page_that_is_full_of_queues_says_so() {
+        let told = |count: usize| {
+            let queues = (0..count)
+                .map(|number| serde_json::json!({"name": format!("q{number}"), "depth": 1}));
+            let page = serde_json::json!({"queues": queues.collect::<Vec<_>>()});
+            let view = StatusView::parse(page.to_string().as_bytes()).expect("a page");
+            describe(&view).contains("there may be others")
+        };
+        assert!(!told(999) && told(1_000));
     }
 
     #[test]

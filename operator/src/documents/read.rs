@@ -1,6 +1,6 @@
 //! Files to objects: parse, check against the schema, decode, apply the rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -54,6 +54,16 @@ impl<T> Object<T> {
 /// What Secrets and ConfigMaps hold: bytes by key.
 pub type Data = BTreeMap<String, Vec<u8>>;
 
+impl Object<Data> {
+    /// The path of a key, in the first of these fields that holds it.
+    #[must_use]
+    pub fn key_path(&self, fields: [&str; 2], key: &str) -> String {
+        let holds = |field: &&str| self.root.field(field).and_then(|node| node.field(key));
+        let field = fields.into_iter().find(|field| holds(field).is_some());
+        tree::field_path(field.unwrap_or(fields[0]), key)
+    }
+}
+
 /// Everything the files hold.
 #[derive(Debug, Default)]
 pub struct Documents {
@@ -65,8 +75,8 @@ pub struct Documents {
     pub secrets: BTreeMap<String, Object<Data>>,
     /// ConfigMaps by name.
     pub config_maps: BTreeMap<String, Object<Data>>,
-    /// Kind and name of every document, those included that could not be decoded.
-    pub labels: BTreeSet<String>,
+    /// Kind and name of every document, those included that could not be decoded, with its file and line.
+    pub labels: BTreeMap<String, String>,
     /// What is wrong, in the order of the files.
     pub problems: Vec<Problem>,
 }
@@ -158,13 +168,19 @@ impl Reader<'_> {
         if !self.is_ours(kind, version) {
             return;
         }
-        if !name.is_empty() && !documents.labels.insert(self.label.clone()) {
+        let line = root.locate("metadata.name").line;
+        let place = format!("{}:{line}", self.source.name);
+        let first = documents.labels.get(&self.label);
+        if let Some(first) = first.filter(|_| !name.is_empty()) {
             self.add(
                 "metadata.name",
-                format!("{kind} {name} is declared twice"),
+                format!("{kind} {name} is declared twice; the first is at {first}"),
                 None,
             );
             return;
+        }
+        if !name.is_empty() {
+            documents.labels.insert(self.label.clone(), place);
         }
         let name = name.to_owned();
         match kind {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::last_words;
 use rustix::process::{Pid, Signal, kill_process};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -57,6 +58,10 @@ pub enum Change {
         status: String,
         /// Nobody starts it again.
         is_left_dead: bool,
+        /// Nobody had asked it to.
+        is_unasked: bool,
+        /// The last error in its log since it was started.
+        said: Option<String>,
     },
     /// It could not be started.
     NotStarted {
@@ -67,8 +72,15 @@ pub enum Change {
 
 #[derive(Debug)]
 enum State {
-    Alive { child: Child, since: Instant },
-    Waiting { until: Instant },
+    Alive {
+        child: Child,
+        since: Instant,
+        /// How long its log was when it started.
+        log_from: u64,
+    },
+    Waiting {
+        until: Instant,
+    },
     Dead,
 }
 
@@ -155,6 +167,13 @@ impl Children {
         }
     }
 
+    /// Whether a site's broker has or will have its ports: it is alive, be it asked to stop, or about to start again.
+    #[must_use]
+    pub fn is_active(&self, site: &str) -> bool {
+        let broker = self.brokers.get(site);
+        broker.is_some_and(|broker| !matches!(broker.state, State::Dead))
+    }
+
     /// Whether any process is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -166,7 +185,10 @@ impl Children {
     pub fn tick(&mut self, now: Instant) -> Vec<Change> {
         let mut changes = Vec::new();
         for (site, broker) in &mut self.brokers {
-            if let Some(status) = broker.ended(now) {
+            if let Some((status, log_from)) = broker.ended(now) {
+                let is_unasked = broker.kill_at.is_none();
+                let has_log = is_unasked && self.log_to == LogTo::File;
+                let said = has_log.then(|| last_words::read(&broker.launch.log, log_from));
                 broker.state = match broker.is_wanted && (self.restarts || broker.kill_at.is_some())
                 {
                     true => State::Waiting {
@@ -179,6 +201,8 @@ impl Children {
                     site: site.clone(),
                     status: describe(status),
                     is_left_dead: matches!(broker.state, State::Dead),
+                    is_unasked,
+                    said: said.flatten(),
                 });
             }
             let is_due = matches!(broker.state, State::Waiting { until } if until <= now);
@@ -213,6 +237,7 @@ impl Broker {
                 (Stdio::from(file.try_clone()?), Stdio::from(file))
             }
         };
+        let log_from = last_words::length(&self.launch.log);
         let child = Command::new(executable)
             .arg("broker")
             .arg("--config")
@@ -225,7 +250,11 @@ impl Broker {
             // The terminal's Ctrl-C is for `up` alone, which then stops its brokers in order.
             .process_group(0)
             .spawn()?;
-        self.state = State::Alive { child, since: now };
+        self.state = State::Alive {
+            child,
+            since: now,
+            log_from,
+        };
         Ok(())
     }
 
@@ -242,16 +271,21 @@ impl Broker {
         }
     }
 
-    /// The status of a process that has just ended.
-    fn ended(&mut self, now: Instant) -> Option<ExitStatus> {
-        let State::Alive { child, since } = &mut self.state else {
+    /// The status of a process that has just ended, and where its part of the log begins.
+    fn ended(&mut self, now: Instant) -> Option<(ExitStatus, u64)> {
+        let State::Alive {
+            child,
+            since,
+            log_from,
+        } = &mut self.state
+        else {
             return None;
         };
         if let Ok(Some(status)) = child.try_wait() {
             if now.duration_since(*since) >= LONG_LIFE {
                 self.pause = FIRST_PAUSE;
             }
-            return Some(status);
+            return Some((status, *log_from));
         }
         if self.kill_at.is_some_and(|at| at <= now) {
             send(child, Signal::KILL);

@@ -2,11 +2,12 @@
 //!
 //! Pure: [`slots`] (who has which ports), [`plan`] (files for every site), [`progress`] (how far the network is),
 //! [`events`] and [`table`] (what is printed). Acting: [`state`] (the folder), [`ca`] (certificates), [`prepare`] (what a
-//! plan takes from the machine), [`ports`] (whether they are free), [`layout`] (writing files), [`children`] (processes), [`poll`] (asking brokers), [`watch`] (following the file), [`supervise`] (the loop).
+//! plan takes from the machine), [`ports`] (whether they are free), [`layout`] (writing files), [`children`] (processes), `last_words` (what they said before they ended), [`poll`] (asking brokers), [`watch`] (following the file), [`supervise`] (the loop).
 
 pub mod ca;
 pub mod children;
 pub mod events;
+mod last_words;
 pub mod layout;
 pub mod plan;
 pub mod poll;
@@ -107,7 +108,7 @@ fn start(
         None => Path::new(state::HOME).join(name),
     };
     let folder = Arc::new(StateFolder::open(&path)?);
-    let plan = Planner::new(&folder, settings.base_port)?.plan(&loaded.network)?;
+    let plan = plan(&folder, settings.base_port, loaded).inspect_err(|_| folder.undo())?;
     let (sender, receiver) = mpsc::channel();
     let restarts = settings.restarts;
     let mut supervisor = Supervisor::new(&folder, reporter, restarts, sender.clone())?;
@@ -125,6 +126,15 @@ fn start(
     thread::spawn(move || follower.run(watch));
     supervisor.run(&receiver);
     Ok(())
+}
+
+/// What is to run. Its ports are looked at before anything else is written, so that a start that fails here can be undone.
+fn plan(folder: &StateFolder, base_port: Option<u16>, loaded: &Loaded) -> anyhow::Result<Plan> {
+    let plan = Planner::new(folder, base_port)?.plan(&loaded.network)?;
+    for site in progress::running(&plan).values() {
+        ports::check(site)?;
+    }
+    Ok(plan)
 }
 
 fn report_unreadable(reporter: &Reporter, errors: &[String]) {

@@ -112,7 +112,7 @@ fn issue(
         (render::KEY.to_owned(), pair.key),
         (render::TRUST_BUNDLE.to_owned(), authority.root()),
     ]);
-    if tls.accepts_clients {
+    if tls.accepts_clients && tls.client_trust_bundle.is_none() {
         files.insert(render::CLIENT_TRUST_BUNDLE.to_owned(), authority.root());
     }
     Ok(files)

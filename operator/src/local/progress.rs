@@ -47,6 +47,12 @@ impl Progress {
         }
     }
 
+    /// Whether a site listens, as far as its broker has told.
+    #[must_use]
+    pub fn is_listening(&self, site: &str) -> bool {
+        self.sites.get(site).is_some_and(|site| site.listens)
+    }
+
     /// A broker ended; `is_left_dead` if nobody starts it again.
     pub fn ended(&mut self, site: &str, is_left_dead: bool) {
         if let Some(site) = self.sites.get_mut(site) {

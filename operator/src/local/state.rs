@@ -74,6 +74,8 @@ impl StateError {
 pub struct StateFolder {
     path: PathBuf,
     _lock: File,
+    /// What was made with it, the folder first, then those above it; nothing where the folder was there before.
+    made: Vec<PathBuf>,
 }
 
 impl StateFolder {
@@ -82,6 +84,7 @@ impl StateFolder {
     /// # Errors
     /// Somebody else has it, or it cannot be written.
     pub fn open(path: &Path) -> Result<Self, StateError> {
+        let missing = missing(path);
         layout::make_folder(path).map_err(|error| match error.is_no_folder() {
             true => StateError::NotAFolder {
                 path: file_at(path),
@@ -91,7 +94,22 @@ impl StateFolder {
         // Brokers are started with paths in it; they must not depend on a working directory.
         let path = fs::canonicalize(path).map_err(at(path))?;
         let lock = take_lock(&path)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self {
+            path,
+            _lock: lock,
+            made: missing,
+        })
+    }
+
+    /// Takes back what [`Self::open`] made, for a start that came to nothing. A folder that was there before stays as it is.
+    pub fn undo(&self) {
+        if let Some((own, above)) = self.made.split_first() {
+            // What cannot be removed does no harm.
+            let _ = fs::remove_dir_all(own);
+            for folder in above {
+                let _ = fs::remove_dir(folder);
+            }
+        }
     }
 
     /// The configuration directory of a site.
@@ -194,6 +212,15 @@ impl StateFolder {
     }
 }
 
+/// A folder that is not there and those above it that are not, as absolute paths.
+fn missing(path: &Path) -> Vec<PathBuf> {
+    let Ok(path) = std::path::absolute(path) else {
+        return Vec::new();
+    };
+    let missing = path.ancestors().take_while(|above| !above.exists());
+    missing.map(Path::to_owned).collect()
+}
+
 /// The file on the way to a folder that cannot be made because of it.
 fn file_at(path: &Path) -> PathBuf {
     let mut ways = path.ancestors();
@@ -292,5 +319,20 @@ mod tests {
         let again = StateFolder::open(&path).expect("free again");
         assert_eq!(again.uid().expect("read"), uid);
         fs::remove_dir_all(&path).ok();
+    }
+
+    #[test]
+    fn a_start_that_comes_to_nothing_removes_what_it_made_and_nothing_else() {
+        let home = std::env::temp_dir().join(format!("causeway-undo-{}", std::process::id()));
+        fs::create_dir_all(&home).expect("a folder");
+        let path = home.join("above/state");
+        let first = StateFolder::open(&path).expect("made");
+        first.uid().expect("made");
+        first.undo();
+        assert!(home.exists() && !home.join("above").exists());
+        fs::create_dir_all(&path).expect("a folder");
+        StateFolder::open(&path).expect("taken").undo();
+        assert!(path.exists());
+        fs::remove_dir_all(&home).ok();
     }
 }

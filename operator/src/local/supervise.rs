@@ -1,6 +1,6 @@
 //! The one loop of `up`: signals, brokers that end, what brokers say, changes of the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,10 @@ pub struct Supervisor<'a> {
     progress: Progress,
     pollers: BTreeMap<String, Poller>,
     plan: Option<Plan>,
+    /// The ports that the broker of each site was started with, or has taken since.
+    held: BTreeMap<String, BTreeSet<u16>>,
+    /// Sites that start when those have ended whose ports they are to have.
+    waiting: BTreeMap<String, SitePlan>,
     is_stopping: bool,
 }
 
@@ -82,23 +86,32 @@ impl<'a> Supervisor<'a> {
             progress: Progress::default(),
             pollers: BTreeMap::new(),
             plan: None,
+            held: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             is_stopping: false,
         })
     }
 
-    /// Makes a plan real: checks the ports of what is new, writes every directory, starts and stops brokers.
+    /// Makes a plan real: checks the ports of what is new, writes every directory, starts and stops brokers. A site whose
+    /// ports are those of a broker that has not ended yet starts after it.
     ///
     /// # Errors
     /// A port is taken, and then nothing was changed; or a file cannot be written.
     pub fn apply(&mut self, plan: Plan, is_change: bool) -> anyhow::Result<()> {
         let now = Instant::now();
         let running = progress::running(&plan);
-        for site in running
+        let is_new = |site: &&&SitePlan| !self.pollers.contains_key(&site.name);
+        let (waiting, free): (Vec<&SitePlan>, Vec<&SitePlan>) = running
             .values()
-            .filter(|site| !self.pollers.contains_key(&site.name))
-        {
+            .filter(is_new)
+            .partition(|site| self.has_to_wait(site));
+        for site in free {
             ports::check(site)?;
         }
+        let waiting: BTreeMap<String, SitePlan> = waiting
+            .into_iter()
+            .map(|site| (site.name.clone(), site.clone()))
+            .collect();
         self.folder.keep_slots(&plan.slots)?;
         for site in running.values() {
             layout::write(&self.folder.config(&site.name), &site.files)?;
@@ -112,14 +125,42 @@ impl<'a> Supervisor<'a> {
             .cloned()
             .collect();
         for site in running.values() {
-            self.start(site, now)?;
+            if !waiting.contains_key(&site.name) {
+                self.start(site, now)?;
+            }
         }
         for site in gone {
             self.pollers.remove(&site);
             self.children.stop(&site, now, STOP_PATIENCE);
         }
+        self.waiting = waiting;
         self.plan = Some(plan);
         Ok(())
+    }
+
+    /// Whether a port of a site is still that of one of our own brokers.
+    fn has_to_wait(&self, site: &SitePlan) -> bool {
+        let is_held = |port: &u16| {
+            let mut held = self.held.iter();
+            held.any(|(site, ports)| ports.contains(port) && self.children.is_active(site))
+        };
+        site.ports.values().any(is_held)
+    }
+
+    /// Starts the sites whose ports are free by now.
+    fn start_waiting(&mut self, now: Instant) {
+        let due: Vec<SitePlan> = self
+            .waiting
+            .values()
+            .filter(|site| !self.has_to_wait(site))
+            .cloned()
+            .collect();
+        for site in due {
+            self.waiting.remove(&site.name);
+            if let Err(error) = self.start(&site, now) {
+                self.reporter.event(&Event::error(format!("{error:#}")));
+            }
+        }
     }
 
     /// Runs until everything has been stopped.
@@ -139,6 +180,7 @@ impl<'a> Supervisor<'a> {
                 return;
             }
             if !self.is_stopping {
+                self.start_waiting(now);
                 let events = self.progress.conclude();
                 self.report(events);
             }
@@ -146,6 +188,8 @@ impl<'a> Supervisor<'a> {
     }
 
     fn start(&mut self, site: &SitePlan, now: Instant) -> anyhow::Result<()> {
+        let ports = site.ports.values().copied().collect();
+        self.held.insert(site.name.clone(), ports);
         // A broker that died and is not to be started again stays dead.
         if self.pollers.contains_key(&site.name) {
             return Ok(());
@@ -196,6 +240,7 @@ impl<'a> Supervisor<'a> {
             STOP_PATIENCE
         };
         self.is_stopping = true;
+        self.waiting.clear();
         self.pollers.clear();
         self.children.stop_all(Instant::now(), patience);
     }
@@ -241,7 +286,12 @@ impl<'a> Supervisor<'a> {
                 site,
                 status,
                 is_left_dead,
+                is_unasked,
+                said,
             } => {
+                let is_failed_start = is_unasked && !self.progress.is_listening(&site);
+                // One that waits for this end comes back.
+                let is_left_dead = is_left_dead && !self.waiting.contains_key(&site);
                 self.progress.ended(&site, is_left_dead);
                 let lost = Lost::take(&self.folder.data(&site));
                 let after = lost.map(|lost| Event::Lost {
@@ -249,11 +299,24 @@ impl<'a> Supervisor<'a> {
                     messages: lost.messages,
                     queues: lost.queues,
                 });
+                let why = is_failed_start.then(|| self.failed_start(&site, said));
                 self.reporter.event(&Event::Exit { site, status });
-                self.report(after.into_iter().collect());
+                self.report(why.into_iter().chain(after).collect());
             }
             Change::NotStarted { message } => self.reporter.event(&Event::error(message)),
         }
+    }
+
+    /// Why a broker ended before it listened, as far as it told.
+    fn failed_start(&self, site: &str, said: Option<String>) -> Event {
+        let log = match self.reporter.output() {
+            Output::Text => format!("its log is {}", self.folder.log(site).display()),
+            Output::Json => "its log on standard error may say why".to_owned(),
+        };
+        let said = said.map_or(String::new(), |said| format!(": {said}"));
+        Event::error(format!(
+            "the broker of site {site} ended before it listened{said} ({log})"
+        ))
     }
 
     fn report(&self, events: Vec<Event>) {

@@ -135,6 +135,8 @@ pub struct ValidTls {
     pub trust_domain: String,
     /// Whether client certificates are accepted.
     pub accepts_clients: bool,
+    /// Roots of client certificates that the input holds; absent where they are accepted: as with `material`.
+    pub client_trust_bundle: Option<Vec<u8>>,
     /// The certificates that the input holds; absent: they have to be made, or come from elsewhere.
     pub material: Option<Material>,
 }
@@ -146,8 +148,6 @@ pub struct Material {
     pub sites: BTreeMap<SiteName, (Vec<u8>, SecretText)>,
     /// Roots of the other sites.
     pub trust_bundle: Option<Vec<u8>>,
-    /// Roots of client certificates.
-    pub client_trust_bundle: Option<Vec<u8>>,
 }
 
 /// What groups may do with destinations of one pattern; all lists are sorted.

@@ -119,7 +119,7 @@ fn choose(
 
 /// The networks that are declared.
 fn networks(documents: &Documents) -> impl Iterator<Item = &str> {
-    let labels = documents.labels.iter();
+    let labels = documents.labels.keys();
     labels.filter_map(|label| label.strip_prefix("BrokerNetwork/"))
 }
 
@@ -162,7 +162,7 @@ fn declare(documents: &Documents, name: &str) -> Option<Declared> {
         .filter(|(_, user)| user.value.spec.network_ref.name == name);
     let secrets = documents
         .labels
-        .iter()
+        .keys()
         .filter_map(|label| label.strip_prefix("Secret/"));
     Some(Declared {
         network: documents.networks.get(name)?.value.clone(),

@@ -1,6 +1,9 @@
 //! `settings.extra`: further live keys of the broker's file, as `section.key: value`.
 
+use std::collections::BTreeMap;
+
 use causeway_broker::config::file::BrokerFile;
+use causeway_broker::config::{Config, Files};
 use serde_json::Value as Json;
 use serde_yaml::{Mapping, Value};
 
@@ -118,6 +121,15 @@ fn replaced(key: &str, name: &str, near: &str) -> String {
 /// # Errors
 /// It would not.
 pub fn check(key: &str, value: &Json) -> Result<(), ExtraError> {
+    let mut file = bare();
+    set(&mut file, key, value)?;
+    serde_yaml::from_value::<BrokerFile>(file)
+        .map(drop)
+        .map_err(|error| ExtraError::told(error.to_string()))
+}
+
+/// A file with the keys that a file must have.
+fn bare() -> Value {
     let mut file = Value::Mapping(Mapping::new());
     for (key, value) in [
         ("format", "1"),
@@ -131,10 +143,52 @@ pub fn check(key: &str, value: &Json) -> Result<(), ExtraError> {
     put(&mut file, &["format"], 1.into());
     put(&mut file, &["listeners"], Value::Mapping(Mapping::new()));
     put(&mut file, &["sites"], Value::Sequence(Vec::new()));
-    set(&mut file, key, value)?;
-    serde_yaml::from_value::<BrokerFile>(file)
-        .map(drop)
-        .map_err(|error| ExtraError::told(error.to_string()))
+    file
+}
+
+/// Keys whose values the broker's check refuses, with its reasons, for keys that its parser takes one by one.
+#[must_use]
+pub fn refusals(keys: &BTreeMap<&str, &Json>) -> Vec<(String, ExtraError)> {
+    let mut file = bare();
+    let is_set = |(key, value): (&&str, &&Json)| set(&mut file, key, value).is_ok();
+    if !keys.iter().all(is_set) {
+        return Vec::new();
+    }
+    let problems = Config::from_files(&Files {
+        broker: serde_yaml::to_string(&file)
+            .unwrap_or_default()
+            .into_bytes(),
+        users: b"format: 1\nusers: []\n".to_vec(),
+        secrets: b"format: 1\n".to_vec(),
+        ..Files::default()
+    });
+    let problems = problems.err().unwrap_or_default();
+    let told = problems.into_iter().filter_map(|problem| {
+        let key = keys.keys().find(|key| is_about(&problem.path, key))?;
+        let reason = reason_at(&problem.path, &problem.reason, key);
+        Some(((*key).to_owned(), ExtraError::Refused(reason)))
+    });
+    told.collect()
+}
+
+/// Whether a mistake at a path of the broker's file is one of a key that was set.
+#[must_use]
+pub fn is_about(path: &str, key: &str) -> bool {
+    let is_below = |path: &str, above: &str| {
+        path.strip_prefix(above)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    // A whole section is about many keys.
+    is_below(path, key) || (path.contains('.') && is_below(key, path))
+}
+
+/// The reason of a mistake for whoever sees the key: with the path where that leads further.
+#[must_use]
+pub fn reason_at(path: &str, reason: &str, key: &str) -> String {
+    match path.strip_prefix(key).filter(|rest| !rest.is_empty()) {
+        Some(_) => format!("{path} {reason}"),
+        None => reason.to_owned(),
+    }
 }
 
 /// Sets one key in a file.
@@ -201,6 +255,37 @@ mod tests {
             Some(ExtraError::NotFree)
         );
         assert_eq!(refused("limits", 5.into()), Some(ExtraError::NotAKey));
+    }
+
+    #[test]
+    fn values_that_the_broker_refuses_are_told_at_their_keys() {
+        let policies = serde_json::json!([{"match": "a.>.b"}]);
+        let keys: [(&str, Json); 5] = [
+            ("memory.limit", "1Ki".into()),
+            ("mesh.redial_max", "50ms".into()),
+            ("mesh.redial_min", "10ms".into()),
+            ("queue.policies", policies),
+            ("queue.prefetch", 0.into()),
+        ];
+        let keys = keys.iter().map(|(key, value)| (*key, value)).collect();
+        let mut told: Vec<String> = refusals(&keys)
+            .into_iter()
+            .map(|(key, error)| format!("{key} {error}"))
+            .collect();
+        told.sort();
+        let limit = "memory.limit the broker refuses it: must be at least 16Mi";
+        assert!(told.iter().any(|line| line == limit), "{told:#?}");
+        let policy = "queue.policies the broker refuses it: queue.policies[0].match \"a.>.b\" is";
+        assert!(
+            told.iter().any(|line| line.starts_with(policy)),
+            "{told:#?}"
+        );
+        let prefetch = "queue.prefetch the broker refuses it: must be 1 to 32767";
+        assert!(told.iter().any(|line| line == prefetch), "{told:#?}");
+        assert!(
+            !told.iter().any(|line| line.contains("redial")),
+            "{told:#?}"
+        );
     }
 
     #[test]

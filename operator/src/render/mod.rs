@@ -105,15 +105,17 @@ pub fn check(
 /// The certificates of a site that the input held, by path.
 #[must_use]
 pub fn certificates(network: &ValidNetwork, site: &SiteName) -> BTreeMap<String, Vec<u8>> {
-    let Some(material) = network.tls.as_ref().and_then(|tls| tls.material.as_ref()) else {
+    let Some(tls) = &network.tls else {
         return BTreeMap::new();
     };
-    let own = material.sites.get(site);
+    let material = tls.material.as_ref();
+    let own = material.and_then(|material| material.sites.get(site));
+    let roots = material.and_then(|material| material.trust_bundle.clone());
     [
         (CERTIFICATE, own.map(|(chain, _)| chain.clone())),
         (KEY, own.map(|(_, key)| key.expose().as_bytes().to_vec())),
-        (TRUST_BUNDLE, material.trust_bundle.clone()),
-        (CLIENT_TRUST_BUNDLE, material.client_trust_bundle.clone()),
+        (TRUST_BUNDLE, roots),
+        (CLIENT_TRUST_BUNDLE, tls.client_trust_bundle.clone()),
     ]
     .into_iter()
     .filter_map(|(path, bytes)| bytes.map(|bytes| (path.to_owned(), bytes)))

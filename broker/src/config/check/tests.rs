@@ -1,6 +1,6 @@
 //! Mistakes are found, all of them, and told where they stand.
 
-use crate::config::test_support::{config, files};
+use crate::config::test_support::{certified, config, files};
 use crate::config::{Config, Files, Problem};
 
 fn problems(files: &Files) -> Vec<Problem> {
@@ -226,6 +226,41 @@ fn every_unknown_key_and_wrong_value_of_all_files_is_told() {
 }
 
 #[test]
+fn a_broken_secrets_file_is_told_by_its_syntax_or_its_key_without_a_value() {
+    let rows = [
+        (
+            "format: 1\nlinks: {a-b: {current: \"hunter2}}\n",
+            ": is not YAML: a mistake of syntax at line",
+        ),
+        (
+            "format: 1\nlinks: {a-b: {current: [4711]}}\n",
+            "secrets.yaml:2: links.a-b.current: has another type",
+        ),
+        (
+            "format: 1\nadmin_token: {a: 4711}\n",
+            "secrets.yaml:2: admin_token: has another type",
+        ),
+        (
+            "format: 1\nlinks:\n  a-b: {user: x}\n",
+            "secrets.yaml:3: links.a-b: missing field `current`",
+        ),
+        ("format: 1\nformat: 4711\n", "a key is there twice"),
+        ("[4711]", "secrets.yaml:1: has another type"),
+    ];
+    for (text, expected) in rows {
+        let mut files = files();
+        files.secrets = text.into();
+        let told: Vec<String> = problems(&files).iter().map(ToString::to_string).collect();
+        let told = told.join("\n");
+        assert!(told.contains(expected), "{text}: {told}");
+        assert!(
+            !told.contains("hunter2") && !told.contains("4711"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn nothing_secret_is_in_a_message_or_a_debug_text() {
     let rows = [
         "format: 1\nadmin_token: [hunter2]\n",
@@ -268,4 +303,38 @@ fn a_file_that_is_not_yaml_is_told_with_its_line() {
     );
     files.users = vec![b'#'; (16 << 20) + 1];
     assert_eq!(problems(&files)[0].reason, "is larger than 16 MiB");
+}
+
+#[test]
+fn certificates_that_no_broker_can_start_with_are_told_at_their_keys() {
+    let tls = "tls:\n  certificate: tls/a.crt\n  key: tls/a.key\n  trust_bundle: ca/a.crt\n  \
+               client_trust_bundle: clients/a.crt\nsites:";
+    let mut files = changed("sites:", tls);
+    let (certificate, key) = certified();
+    let mut put = |path: &str, text: &str| {
+        files.others.insert(path.to_owned(), text.into());
+        let told: Vec<String> = problems(&files).iter().map(ToString::to_string).collect();
+        told.join("\n")
+    };
+    put("tls/a.crt", &certificate);
+    put("tls/a.key", &key);
+    put("ca/a.crt", &certificate);
+    assert_eq!(put("clients/a.crt", &certificate), "");
+    let told = put("tls/a.key", &certified().1);
+    assert!(
+        told.starts_with("broker.yaml:10: tls.key: tls/a.key does not belong to the certificate"),
+        "{told}"
+    );
+    put("ca/a.crt", "garbage");
+    let told = put("clients/a.crt", "");
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    assert!(
+        lines[1].starts_with("broker.yaml:11: tls.trust_bundle: ca/a.crt holds no certificate"),
+        "{told}"
+    );
+    assert!(
+        lines[2].starts_with("broker.yaml:12: tls.client_trust_bundle: clients/a.crt holds no"),
+        "{told}"
+    );
 }

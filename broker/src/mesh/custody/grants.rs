@@ -186,9 +186,16 @@ impl Grants {
 
     /// Those that are told of little room now.
     pub(super) fn tick(&mut self, now: Now) -> Vec<CreditWanted> {
-        let due: Vec<_> = self.due.extract_if(.., |_, due| *due <= now).collect();
+        let mut due = Vec::new();
+        self.due.retain(|queue, at| {
+            let is_due = *at <= now;
+            if is_due {
+                due.push(queue.clone());
+            }
+            !is_due
+        });
         due.iter()
-            .flat_map(|(queue, _)| self.waiting(queue, Cause::Due))
+            .flat_map(|queue| self.waiting(queue, Cause::Due))
             .collect()
     }
 

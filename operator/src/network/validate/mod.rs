@@ -24,12 +24,13 @@ use crate::api::network::{
 use crate::api::shared::{Address, Entry};
 use crate::documents::Severity;
 use crate::documents::schema_walk::nearest;
+use crate::documents::tree::field_path;
 use crate::finding::{Finding, Subject};
 use crate::model::{Declared, ValidEntry, ValidLink, ValidNetwork};
 use crate::names::{LinkName, NetworkName, SiteName};
 use crate::network::credentials::{self, HashCache};
 use crate::network::placement;
-use crate::render;
+use crate::render::{self, extra};
 use crate::topology::collectives;
 use crate::topology::expand::{self, Expanded, TopologyError};
 
@@ -102,33 +103,41 @@ pub fn refused(network: &ValidNetwork) -> Vec<Finding> {
         .into_iter()
         .map(|job| (job, password::DUMMY.to_owned()))
         .collect();
-    let mut reasons = BTreeSet::new();
+    let mut found = BTreeSet::new();
     for site in network.sites.keys() {
         let Some(placement) = placement::in_cluster(network, site) else {
             continue;
         };
         match render::render(network, site, &placement, &hashes) {
-            Err(error) => drop(reasons.insert(error.to_string())),
+            Err(error) => drop(found.insert(("spec".to_owned(), error.to_string()))),
             Ok(files) => {
                 let problems = render::check(&files, &render::unknown_certificates()).err();
                 let is_ours = |problem: &Problem| !problem.path.starts_with("tls.");
-                let found = problems.unwrap_or_default().into_iter().filter(is_ours);
-                reasons.extend(found.map(
-                    |Problem {
-                         file, path, reason, ..
-                     }| format!("{file} {path}: {reason}"),
-                ));
+                let problems = problems.unwrap_or_default().into_iter().filter(is_ours);
+                found.extend(problems.map(|problem| blamed(network, &problem)));
             }
         }
     }
-    let finding = |reason| {
-        Finding::error(
-            Subject::Network,
-            "spec",
-            format!("a broker would refuse its files: {reason}"),
-        )
+    let finding = |(path, reason)| {
+        let reason = format!("a broker would refuse its files: {reason}");
+        Finding::error(Subject::Network, path, reason)
     };
-    reasons.into_iter().map(finding).collect()
+    found.into_iter().map(finding).collect()
+}
+
+/// The field of the object behind a mistake in the broker's files, as far as that is one key of `settings.extra`.
+fn blamed(network: &ValidNetwork, problem: &Problem) -> (String, String) {
+    let Problem {
+        file, path, reason, ..
+    } = problem;
+    let mut keys = network.settings.extra.keys();
+    match keys.find(|key| extra::is_about(path, key)) {
+        Some(key) => (
+            field_path("spec.settings.extra", key),
+            extra::reason_at(path, reason, key),
+        ),
+        None => ("spec".to_owned(), format!("{file} {path}: {reason}")),
+    }
 }
 
 struct Check<'a> {

@@ -1,10 +1,12 @@
 //! Settings, with the keys of `extra` tried on the broker's own parser.
 
+use std::collections::BTreeMap;
+
 use super::Check;
 use crate::documents::tree::field_path;
 use crate::finding::{Finding, Subject};
 use crate::model::valid::ValidSettings;
-use crate::render::extra;
+use crate::render::extra::{self, ExtraError};
 
 impl Check<'_> {
     pub(super) fn settings(&mut self) -> ValidSettings {
@@ -17,15 +19,15 @@ impl Check<'_> {
             .unwrap_or_default();
         let path = "spec.settings";
         let extra = written.extra.unwrap_or_default();
+        let mut readable = BTreeMap::new();
         for (key, value) in &extra {
-            if let Err(error) = extra::check(key, value) {
-                let path = field_path("spec.settings.extra", key);
-                let finding = Finding::error(Subject::Network, path, error.to_string());
-                self.findings.push(match error.help(key, value) {
-                    Some(help) => finding.with_help(help),
-                    None => finding,
-                });
+            match extra::check(key, value) {
+                Ok(()) => drop(readable.insert(key.as_str(), value)),
+                Err(error) => self.refused_key(key, value, &error),
             }
+        }
+        for (key, error) in extra::refusals(&readable) {
+            self.refused_key(&key, &serde_json::Value::Null, &error);
         }
         let reply_patterns = written.reply_patterns.map(|mut patterns| {
             patterns.sort();
@@ -48,5 +50,14 @@ impl Check<'_> {
             log_level: written.log_level,
             extra,
         }
+    }
+
+    fn refused_key(&mut self, key: &str, value: &serde_json::Value, error: &ExtraError) {
+        let path = field_path("spec.settings.extra", key);
+        let finding = Finding::error(Subject::Network, path, error.to_string());
+        self.findings.push(match error.help(key, value) {
+            Some(help) => finding.with_help(help),
+            None => finding,
+        });
     }
 }
