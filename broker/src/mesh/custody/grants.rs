@@ -186,10 +186,12 @@ impl Grants {
 
     /// Those that are told of little room now.
     pub(super) fn tick(&mut self, now: Now) -> Vec<CreditWanted> {
-        let due: Vec<_> = self.due.extract_if(.., |_, due| *due <= now).collect();
-        due.iter()
+        let due = self.due.iter().filter(|(_, due)| **due <= now);
+        let told = due
             .flat_map(|(queue, _)| self.waiting(queue, Cause::Due))
-            .collect()
+            .collect();
+        self.due.retain(|_, due| now < *due);
+        told
     }
 
     /// Everybody that waits: some of them may have missed something.
