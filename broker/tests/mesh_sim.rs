@@ -251,7 +251,6 @@ fn a_driver_that_leaves_a_rule_of_queues_out_is_noticed() {
         (Sabotage::Monitors, monitors, "I29"),
         (Sabotage::Patterns, monitors, "I28"),
         (Sabotage::Refusals, queues, "I14"),
-        (Sabotage::Promises, queues, "R16"),
         (Sabotage::Repeats, queues, "I12"),
         (Sabotage::Gone, queues, "I13"),
         (Sabotage::Sweep, queues, "I13"),
@@ -278,6 +277,9 @@ fn a_consumer_with_little_room_is_served_at_the_pace_of_the_wire() {
 fn credit_that_is_not_needed_any_more_is_returned_at_once() {
     assert_eq!(sim::queue_runs::credit_after(false), (0, 0));
     assert_eq!(sim::queue_runs::credit_after(true), (0, 0));
+    assert_eq!(sim::queue_runs::promised_for_nobody(None), 0);
+    let left_out = Some(Sabotage::Promises);
+    assert!(sim::queue_runs::promised_for_nobody(left_out) > 0);
 }
 
 #[test]

@@ -186,17 +186,12 @@ impl Grants {
 
     /// Those that are told of little room now.
     pub(super) fn tick(&mut self, now: Now) -> Vec<CreditWanted> {
-        let mut due = Vec::new();
-        self.due.retain(|queue, at| {
-            let is_due = *at <= now;
-            if is_due {
-                due.push(queue.clone());
-            }
-            !is_due
-        });
-        due.iter()
-            .flat_map(|queue| self.waiting(queue, Cause::Due))
-            .collect()
+        let due = self.due.iter().filter(|(_, due)| **due <= now);
+        let told = due
+            .flat_map(|(queue, _)| self.waiting(queue, Cause::Due))
+            .collect();
+        self.due.retain(|_, due| now < *due);
+        told
     }
 
     /// Everybody that waits: some of them may have missed something.

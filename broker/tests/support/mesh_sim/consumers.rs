@@ -302,6 +302,7 @@ impl World {
         }
         self.tell_interest(at, consumer, false);
         self.withdraw_credit(at, consumer);
+        self.check_promises();
         self.settle_queues(at);
     }
 

@@ -82,7 +82,7 @@ impl World {
     }
 
     /// R16: nothing is promised where nobody consumes.
-    fn check_promises(&mut self) {
+    pub fn check_promises(&mut self) {
         let now = self.clock.now();
         let mut what = None;
         for (at, broker) in self.brokers.iter().enumerate() {

@@ -14,6 +14,8 @@ use super::world::{Sabotage, Task, World};
 const IN_PEACE: usize = 60;
 /// Sent while faults are on.
 const IN_TROUBLE: usize = 120;
+/// The queue of runs with one queue.
+const JOBS: &str = "jobs";
 /// All is consumed so long after the network is one again.
 const DRAINED: Duration = Duration::from_secs(60);
 
@@ -305,15 +307,14 @@ fn pair(delay: Duration, sabotage: Option<Sabotage>) -> World {
 /// that far away, when it is done with each at once.
 pub fn pace(prefetch: u32, count: u64, delay: Duration, sabotage: Option<Sabotage>) -> Duration {
     let mut world = pair(delay, sabotage);
-    let name = "jobs";
-    let wants = asks(name, Pick::All, prefetch, 0, Role::Plain);
+    let wants = asks(JOBS, Pick::All, prefetch, 0, Role::Plain);
     world.consumer_comes(1, wants).expect("it runs");
     world.run(Duration::from_secs(1));
-    let plan = Plan::to(Arc::from(name));
+    let plan = Plan::to(Arc::from(JOBS));
     (0..count).for_each(|_| world.send_to_queue(0, plan.clone()));
     let begun = world.clock.now();
     let consumed = |world: &mut World| {
-        let own = world.queue(1, name);
+        let own = world.queue(1, JOBS);
         own.map_or(0, |own| own.queue.counters().dequeued)
     };
     while consumed(&mut world) < count {
@@ -322,27 +323,33 @@ pub fn pace(prefetch: u32, count: u64, delay: Duration, sabotage: Option<Sabotag
     world.clock.now().since(begun)
 }
 
-/// Two brokers, more messages at one than standing credit moves, and a consumer at the other. As soon
-/// as credit was granted the consumer goes, or one comes that takes everything where it is. What is
-/// promised and unused three round trips later.
-pub fn credit_after(is_served_at_home: bool) -> (u32, u32) {
-    let mut world = pair(Duration::from_millis(1), None);
-    let name = "jobs";
-    let wants = asks(name, Pick::All, 100, 60_000, Role::Plain);
+/// Two brokers, more messages at one than standing credit moves, and a consumer at the other one, at
+/// the moment when credit was granted; what that consumer is and wants.
+fn at_grant(sabotage: Option<Sabotage>) -> (World, usize, Asks) {
+    let mut world = pair(Duration::from_millis(1), sabotage);
+    let wants = asks(JOBS, Pick::All, 100, 60_000, Role::Plain);
     let consumer = world.consumer_comes(1, wants.clone()).expect("it runs");
     world.run(Duration::from_secs(1));
-    let plan = Plan::to(Arc::from(name));
+    let plan = Plan::to(Arc::from(JOBS));
     (0..40).for_each(|_| world.send_to_queue(0, plan.clone()));
     let limit = world.clock.now().plus(Duration::from_secs(3));
-    let promised = |world: &mut World| {
-        let now = world.clock.now();
-        let one = world.keeping(1).expect("it runs");
-        one.custody.promised(name, now)
-    };
     while promised(&mut world) == 0 && world.clock.now() < limit {
         world.run(Duration::from_micros(100));
     }
     assert!(promised(&mut world) > 0, "no credit is granted");
+    (world, consumer, wants)
+}
+
+fn promised(world: &mut World) -> u32 {
+    let now = world.clock.now();
+    let one = world.keeping(1).expect("it runs");
+    one.custody.promised(JOBS, now)
+}
+
+/// As soon as credit was granted the consumer goes, or one comes that takes everything where it is.
+/// What is promised and unused three round trips later.
+pub fn credit_after(is_served_at_home: bool) -> (u32, u32) {
+    let (mut world, consumer, wants) = at_grant(None);
     if is_served_at_home {
         world.consumer_comes(0, wants);
     } else {
@@ -351,6 +358,13 @@ pub fn credit_after(is_served_at_home: bool) -> (u32, u32) {
     world.run(world.delay(0, 1) * 6 + Duration::from_millis(50));
     let now = world.clock.now();
     let unused = world.keeping(0).expect("it runs");
-    let unused = unused.custody.unused(name, now);
+    let unused = unused.custody.unused(JOBS, now);
     (promised(&mut world), unused)
+}
+
+/// What is promised at the moment when the consumer for which it was granted has gone.
+pub fn promised_for_nobody(sabotage: Option<Sabotage>) -> u32 {
+    let (mut world, consumer, _) = at_grant(sabotage);
+    world.consumer_goes(consumer);
+    promised(&mut world)
 }
