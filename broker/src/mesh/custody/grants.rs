@@ -13,6 +13,8 @@ use crate::mesh::messages::{Body, CreditGrant, TransferRelease};
 const MAX_WAITERS: usize = 4096;
 /// Little room is told of after this time, so that what becomes free meanwhile is told with it.
 const GATHER: Duration = Duration::from_millis(5);
+/// What is over is forgotten once in this time.
+const CLEANING: Duration = Duration::from_secs(1);
 /// The part of all places that is not little.
 const SHARE: u32 = 4;
 
@@ -52,6 +54,8 @@ pub(super) struct Grants {
     waiters: BTreeMap<QueueName, VecDeque<Waiter>>,
     /// When little room is told of.
     due: BTreeMap<QueueName, Now>,
+    /// When what is over was forgotten.
+    dropped_at: Now,
 }
 
 impl Grants {
@@ -67,7 +71,7 @@ impl Grants {
         let (from, queue) = (request.from, &request.queue);
         let want = match request.cause {
             Cause::Asked => request.want.min(MAX_WANT),
-            Cause::Room | Cause::Due => match self.wanted(request) {
+            Cause::Room | Cause::Due => match self.wanted(request, now) {
                 Some(want) => want,
                 None => return Granted::Nothing,
             },
@@ -112,7 +116,7 @@ impl Grants {
             key: request.key.clone(),
         };
         let until = now.plus(GRANT_TTL);
-        if let Some((grant, given)) = self.given.iter_mut().find(|(_, given)| given.to == to) {
+        if let Some((grant, given)) = self.valid_grant(&to, now) {
             (given.left, given.until) = (given.left.saturating_add(count), until);
             return *grant;
         }
@@ -123,10 +127,18 @@ impl Grants {
         grant
     }
 
-    fn wanted(&self, request: &CreditWanted) -> Option<u32> {
+    fn valid_grant(&mut self, to: &AskKey, now: Now) -> Option<(&u64, &mut Given)> {
+        let mut given = self.given.iter_mut();
+        given.find(|(_, given)| given.to == *to && now < given.until)
+    }
+
+    fn wanted(&self, request: &CreditWanted, now: Now) -> Option<u32> {
         let mut waiters = self.waiters.get(&request.queue)?.iter();
         waiters
-            .find(|waiter| waiter.bid == request.from && waiter.key == request.key)
+            .find(|waiter| {
+                let is_it = waiter.bid == request.from && waiter.key == request.key;
+                is_it && now < waiter.until
+            })
             .map(|waiter| waiter.want)
     }
 
@@ -141,8 +153,10 @@ impl Grants {
     fn drop_waiter(&mut self, bid: Bid, queue: &QueueName, key: &SelectorKey) {
         if let Some(waiters) = self.waiters.get_mut(queue) {
             waiters.retain(|waiter| waiter.bid != bid || waiter.key != *key);
+            if waiters.is_empty() {
+                self.waiters.remove(queue);
+            }
         }
-        self.waiters.retain(|_, waiters| !waiters.is_empty());
     }
 
     fn waiters_count(&self) -> usize {
@@ -260,7 +274,12 @@ impl Grants {
         self.waiters.retain(|_, waiters| !waiters.is_empty());
     }
 
+    /// Forgets what is over, which counts nowhere any more; not for each request, since it looks at all.
     fn drop_old(&mut self, now: Now) {
+        if now < self.dropped_at.plus(CLEANING) {
+            return;
+        }
+        self.dropped_at = now;
         self.given.retain(|_, given| now < given.until);
         for waiters in self.waiters.values_mut() {
             waiters.retain(|waiter| now < waiter.until);
