@@ -268,11 +268,12 @@ fn a_message_to_each_of_many_queues_waits_where_the_memory_ends() -> Result<()> 
     println!("the producer waits after {number} queues at most");
     stays_within_its_memory(&network, "ie", "queues by the thousand")?;
     network.metric_reaches("ie", "causeway_producers_waiting", &[("for", "room")], 1.0)?;
-    let logs = network.logs()?;
-    ensure!(
-        logs.contains("producers to queues wait (memory.limit)"),
-        "{logs}"
-    );
+    wait::until("the log to say that producers wait", wait::PATIENCE, || {
+        let is_told = network
+            .logs()?
+            .contains("producers to queues wait (memory.limit)");
+        Ok(is_told.then_some(()))
+    })?;
     let mut consumer = network.connect("ie", "amq")?;
     consumer.subscribe("1", "/queue/many.7", &[])?;
     consumer.message()?;
