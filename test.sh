@@ -4,8 +4,8 @@
 set -eu
 cd "$(dirname "$0")"
 
-# The peers: real MCollective, the Ruby stomp gem, Python's stomp.py.
-packages="mcollective mcollective-client ruby-stomp python3 python3-venv"
+# The peers: real MCollective, the Ruby stomp gem, Python's stomp.py; Lua, which runs Argo CD's health checks.
+packages="mcollective mcollective-client ruby-stomp python3 python3-venv lua5.4"
 # A Kubernetes node: only root can run one.
 node_packages="containerd runc containernetworking-plugins nftables iptables conntrack iproute2 buildah"
 venv="${CARGO_TARGET_DIR:-target}/python"
@@ -82,6 +82,22 @@ else
     CAUSEWAY_E2E_PYTHON="$(realpath "$venv")/bin/python"
 fi
 export CAUSEWAY_E2E_PYTHON
+
+# promtool checks alerts and metrics. Its package is not installed but unpacked, for installing it would start a server.
+CAUSEWAY_E2E_PROMTOOL="$(command -v promtool || true)"
+if [ -z "$CAUSEWAY_E2E_PROMTOOL" ]; then
+    unpacked="${CARGO_TARGET_DIR:-target}/prometheus"
+    if [ ! -x "$unpacked/usr/bin/promtool" ]; then
+        mkdir -p "$unpacked"
+        if ! (cd "$unpacked" && { apt-get download prometheus || { $as_root apt-get update && apt-get download prometheus; }; } &&
+            dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb); then
+            echo "test.sh: promtool is missing and its package, prometheus, cannot be downloaded" >&2
+            exit 1
+        fi
+    fi
+    CAUSEWAY_E2E_PROMTOOL="$(realpath "$unpacked")/usr/bin/promtool"
+fi
+export CAUSEWAY_E2E_PROMTOOL
 
 # Everything is built before anything runs: the end-to-end tests start the `causeway` command.
 $with_mold cargo build --workspace --all-targets

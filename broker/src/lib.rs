@@ -10,6 +10,7 @@ pub mod broker;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod handover;
 pub mod link;
 pub mod lost;
 pub mod mesh;

@@ -2,9 +2,21 @@
 //!
 //! Handles are resolved once. Destinations, clients, users and addresses are never labels.
 
+mod known;
+mod links;
+mod peers;
+
 use prometheus::{
-    Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
+
+pub use links::LinkMetrics;
+pub use peers::{Peer, PeerMetrics};
+
+use crate::clock;
+use crate::config::certificates;
+use crate::config::valid::Config;
 
 /// All metrics that are not those of one link.
 #[derive(Debug)]
@@ -50,6 +62,12 @@ pub struct Metrics {
     pub config_info: IntGaugeVec,
     /// 1 when the last reload was applied.
     pub config_reload_successful: IntGauge,
+    /// When the configuration in force was applied.
+    pub config_reload_at: IntGauge,
+    /// Since when the specification in force is that.
+    pub config_spec_at: IntGauge,
+    /// Ends of the own certificates.
+    pub certificate_ends: IntGaugeVec,
     /// Bytes kept for clients.
     pub kept_bytes: IntGauge,
     /// How many may be kept.
@@ -82,37 +100,8 @@ pub struct Metrics {
     pub mesh_spf_runs: IntCounter,
     /// One series set per link.
     pub links: LinkMetrics,
-}
-
-/// The series of links; label `link` and `peer` on each.
-#[derive(Debug)]
-pub struct LinkMetrics {
-    /// 1 while up.
-    pub up: IntGaugeVec,
-    /// Always 1: the state and its reason.
-    pub state_info: IntGaugeVec,
-    /// Times the link came up.
-    pub connects: IntCounterVec,
-    /// When it last came up.
-    pub last_connect: IntGaugeVec,
-    /// Round-trip times.
-    pub rtt: prometheus::HistogramVec,
-    /// Messages, by direction and kind.
-    pub messages: IntCounterVec,
-    /// Bytes, by direction.
-    pub bytes: IntCounterVec,
-    /// Messages in the ring.
-    pub pending_messages: IntGaugeVec,
-    /// Bytes in the ring.
-    pub pending_bytes: IntGaugeVec,
-    /// Messages sent again after a death.
-    pub resent: IntCounterVec,
-    /// Messages dropped because of this link, by reason.
-    pub dropped: IntCounterVec,
-    /// Duplicates removed.
-    pub duplicates: IntCounterVec,
-    /// Seconds with the ring three quarters full.
-    pub stalled_seconds: IntCounterVec,
+    /// One series set per other site.
+    pub peers: PeerMetrics,
 }
 
 struct Builder {
@@ -138,6 +127,13 @@ impl Builder {
         gauge
     }
 
+    fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+        let gauges = GaugeVec::new(Opts::new(name, help), labels)
+            .unwrap_or_else(|error| unusable(name, &error));
+        self.add(&gauges);
+        gauges
+    }
+
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         let counters = IntCounterVec::new(Opts::new(name, help), labels)
             .unwrap_or_else(|error| unusable(name, &error));
@@ -150,76 +146,6 @@ impl Builder {
             .unwrap_or_else(|error| unusable(name, &error));
         self.add(&gauges);
         gauges
-    }
-
-    fn links(&self) -> LinkMetrics {
-        const LINK: [&str; 2] = ["link", "peer"];
-        let rtt = prometheus::HistogramVec::new(
-            prometheus::HistogramOpts::new("causeway_link_rtt_seconds", "PING to PONG.")
-                .buckets(vec![0.002, 0.02, 0.1, 0.4]),
-            &LINK,
-        )
-        .unwrap_or_else(|error| unusable("causeway_link_rtt_seconds", &error));
-        self.add(&rtt);
-        LinkMetrics {
-            up: self.gauges("causeway_link_up", "1 while the link is up.", &LINK),
-            state_info: self.gauges(
-                "causeway_link_state_info",
-                "Always 1: the link's state and its reason.",
-                &["link", "peer", "state", "reason"],
-            ),
-            connects: self.counters(
-                "causeway_link_connects_total",
-                "Times the link came up.",
-                &LINK,
-            ),
-            last_connect: self.gauges(
-                "causeway_link_last_connect_timestamp_seconds",
-                "When the link last came up.",
-                &LINK,
-            ),
-            rtt,
-            messages: self.counters(
-                "causeway_link_messages_total",
-                "Messages sent (out) or received (in) over the link.",
-                &["link", "peer", "direction", "kind"],
-            ),
-            bytes: self.counters(
-                "causeway_link_bytes_total",
-                "Bytes above TLS.",
-                &["link", "peer", "direction"],
-            ),
-            pending_messages: self.gauges(
-                "causeway_link_pending_messages",
-                "Messages unsent or unacknowledged.",
-                &LINK,
-            ),
-            pending_bytes: self.gauges(
-                "causeway_link_pending_bytes",
-                "Bytes unsent or unacknowledged.",
-                &LINK,
-            ),
-            resent: self.counters(
-                "causeway_link_resent_messages_total",
-                "Messages unacknowledged when the link died, sent anew.",
-                &LINK,
-            ),
-            dropped: self.counters(
-                "causeway_link_dropped_messages_total",
-                "Messages dropped because of this link.",
-                &["link", "peer", "reason"],
-            ),
-            duplicates: self.counters(
-                "causeway_link_duplicates_suppressed_total",
-                "Second copies that arrived over this link and were removed.",
-                &LINK,
-            ),
-            stalled_seconds: self.counters(
-                "causeway_link_stalled_seconds_total",
-                "Seconds with the ring at least three quarters full.",
-                &LINK,
-            ),
-        }
     }
 }
 
@@ -236,7 +162,7 @@ impl Metrics {
         let b = Builder {
             registry: Registry::new(),
         };
-        Self {
+        let metrics = Self {
             connections: b.gauge("causeway_connections", "Open client connections."),
             connections_total: b
                 .counter("causeway_connections_total", "Client connections accepted."),
@@ -304,6 +230,19 @@ impl Metrics {
                 "causeway_config_last_reload_successful",
                 "1 when the last reload was applied.",
             ),
+            config_reload_at: b.gauge(
+                "causeway_config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was applied.",
+            ),
+            config_spec_at: b.gauge(
+                "causeway_config_spec_timestamp_seconds",
+                "Since when this process runs the network's specification that is in force.",
+            ),
+            certificate_ends: b.gauges(
+                "causeway_tls_cert_not_after_timestamp_seconds",
+                "End of the first certificate in a file.",
+                &["cert"],
+            ),
             kept_bytes: b.gauge(
                 "causeway_memory_kept_bytes",
                 "Bytes kept for clients: queues, backlogs, what waits for sockets, open transactions.",
@@ -360,9 +299,12 @@ impl Metrics {
             mesh_limbo_messages: b
                 .gauge("causeway_mesh_limbo_messages", "Messages without a route."),
             mesh_spf_runs: b.counter("causeway_mesh_spf_runs_total", "Shortest-path runs."),
-            links: b.links(),
+            links: LinkMetrics::new(&b),
+            peers: PeerMetrics::new(&b),
             registry: b.registry,
-        }
+        };
+        metrics.begin();
+        metrics
     }
 
     /// The text that `/metrics` answers.
@@ -375,111 +317,31 @@ impl Metrics {
         text
     }
 
-    /// Makes the applied hash the only one shown.
-    pub fn show_config(&self, hash: &str) {
+    /// Shows a configuration that was applied, and the one before it, if there was one.
+    pub fn show_config(&self, new: &Config, old: Option<&Config>) {
+        let now = clock::wall_ms() / 1000;
         self.config_info.reset();
-        self.config_info.with_label_values(&[hash]).set(1);
+        self.config_info.with_label_values(&[&new.hash]).set(1);
+        self.config_reload_successful.set(1);
+        self.config_reload_at.set(now);
+        if old.is_none_or(|old| old.broker.spec_hash != new.broker.spec_hash) {
+            self.config_spec_at.set(now);
+        }
+        self.certificate_ends.reset();
+        if let Some(tls) = &new.broker.tls
+            && let Some(end) = new
+                .others
+                .get(&tls.certificate)
+                .and_then(|pem| certificates::end(pem))
+        {
+            let labels = [tls.certificate.as_str()];
+            self.certificate_ends.with_label_values(&labels).set(end);
+        }
     }
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl LinkMetrics {
-    /// Makes every series of a link exist at 0.
-    pub fn add_link(&self, link: &str, peer: &str) {
-        let labels = [link, peer];
-        for gauge in [
-            &self.up,
-            &self.last_connect,
-            &self.pending_messages,
-            &self.pending_bytes,
-        ] {
-            gauge.with_label_values(&labels).set(0);
-        }
-        for counter in [
-            &self.connects,
-            &self.resent,
-            &self.duplicates,
-            &self.stalled_seconds,
-        ] {
-            counter.with_label_values(&labels).inc_by(0);
-        }
-        self.rtt.with_label_values(&labels);
-        for direction in ["in", "out"] {
-            self.bytes
-                .with_label_values(&[link, peer, direction])
-                .inc_by(0);
-            for kind in ["topic", "queue"] {
-                self.messages
-                    .with_label_values(&[link, peer, direction, kind])
-                    .inc_by(0);
-            }
-        }
-        for reason in ["link_full", "expired", "too_large"] {
-            self.dropped
-                .with_label_values(&[link, peer, reason])
-                .inc_by(0);
-        }
-    }
-
-    /// Removes every series of a link.
-    pub fn remove_link(&self, link: &str, peer: &str) {
-        let labels = [link, peer];
-        // Each removal may find nothing: a series exists only once it was used.
-        for gauge in [
-            &self.up,
-            &self.last_connect,
-            &self.pending_messages,
-            &self.pending_bytes,
-        ] {
-            let _ = gauge.remove_label_values(&labels);
-        }
-        for counter in [
-            &self.connects,
-            &self.resent,
-            &self.duplicates,
-            &self.stalled_seconds,
-        ] {
-            let _ = counter.remove_label_values(&labels);
-        }
-        let _ = self.rtt.remove_label_values(&labels);
-        for direction in ["in", "out"] {
-            let _ = self.bytes.remove_label_values(&[link, peer, direction]);
-            for kind in ["topic", "queue"] {
-                let _ = self
-                    .messages
-                    .remove_label_values(&[link, peer, direction, kind]);
-            }
-        }
-        for reason in ["link_full", "expired", "too_large"] {
-            let _ = self.dropped.remove_label_values(&[link, peer, reason]);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Metrics;
-
-    #[test]
-    fn a_removed_link_leaves_no_series() {
-        let metrics = Metrics::new();
-        metrics.links.add_link("ie-uk", "uk");
-        let with = String::from_utf8(metrics.render()).unwrap_or_default();
-        let series = with
-            .lines()
-            .filter(|line| line.contains("link=\"ie-uk\""))
-            .count();
-        assert_eq!(
-            series, 24,
-            "25 with the state, which is set by the link itself"
-        );
-        metrics.links.remove_link("ie-uk", "uk");
-        let without = String::from_utf8(metrics.render()).unwrap_or_default();
-        assert!(!without.contains("ie-uk"), "{without}");
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -15,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::document::secret;
 
 /// An authority that signs what it is given.
-pub(crate) struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     der: CertificateDer<'static>,
@@ -23,13 +23,12 @@ pub(crate) struct Authority {
 
 impl Authority {
     /// Makes a new one.
-    pub(crate) fn make(name: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// Key generation failed.
+    pub fn make(name: &str) -> Result<Self> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(Vec::new())?;
-        params.distinguished_name = named(name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key)?;
+        let (params, certificate) = root(name, &key)?;
         Ok(Self {
             pem: certificate.pem(),
             der: certificate.der().clone(),
@@ -38,8 +37,17 @@ impl Authority {
     }
 
     /// Its own certificate.
-    pub(crate) fn pem(&self) -> &str {
+    #[must_use]
+    pub fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// Certificate and key of a site of a network, both in PEM.
+    ///
+    /// # Errors
+    /// Key generation failed.
+    pub fn site(&self, network: &str, site: &str) -> Result<(String, String)> {
+        self.sign(leaf(network, site)?)
     }
 
     /// Certificate and key, both in PEM.
@@ -49,6 +57,25 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok((certificate.pem(), key.serialize_pem()))
     }
+}
+
+/// Certificate and key of a new authority, both in PEM, for who signs by other means.
+///
+/// # Errors
+/// Key generation failed.
+pub fn authority(name: &str) -> Result<(String, String)> {
+    let key = KeyPair::generate()?;
+    let (_, certificate) = root(name, &key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+fn root(name: &str, key: &KeyPair) -> Result<(CertificateParams, Certificate)> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = named(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = params.self_signed(key)?;
+    Ok((params, certificate))
 }
 
 /// An authority and one certificate per site.
@@ -76,6 +103,26 @@ impl SiteCertificates {
             authority_der: authority.der,
             sites,
         })
+    }
+
+    /// The same certificates for sites that trust the authority of others beside their own.
+    #[must_use]
+    pub fn trusting(&self, others: &Self) -> Self {
+        Self {
+            authority_pem: format!("{}{}", self.authority_pem, others.authority_pem),
+            ..self.clone()
+        }
+    }
+
+    /// The same with the certificate of one site from others: a rotation that stopped half way.
+    #[must_use]
+    pub fn with_one_of(&self, others: &Self, site: &str) -> Self {
+        let mut mixed = self.clone();
+        let other = others.sites.get(site).cloned();
+        mixed
+            .sites
+            .extend(other.map(|other| (site.to_owned(), other)));
+        mixed
     }
 
     /// What a client needs that trusts this authority and no other.

@@ -80,6 +80,20 @@ impl Client {
         Self::open(port)?.log_in(user, password, &[("client-id", client_id)])
     }
 
+    /// The same at any address.
+    ///
+    /// # Errors
+    /// No connection, or the broker's ERROR.
+    pub fn connect_to_as(
+        address: SocketAddr,
+        user: &str,
+        password: &str,
+        client_id: &str,
+    ) -> Result<Self> {
+        let headers = [("client-id", client_id)];
+        Self::over(Transport::Plain(socket_to(address)?)).log_in(user, password, &headers)
+    }
+
     /// Connects over TLS and logs in; the certificate must be good for `localhost`.
     ///
     /// # Errors

@@ -69,6 +69,10 @@ pub struct Document {
     pub settings: Vec<String>,
     /// Certificates; a TLS listener is open when there are some.
     pub tls: Option<SiteCertificates>,
+    /// How links are opened, `MTLS` for example; by passwords when nothing is said.
+    pub link_auth: Option<&'static str>,
+    /// What link passwords end with, and ended with before while both are valid.
+    pub link_passwords: (&'static str, Option<&'static str>),
 }
 
 impl Document {
@@ -83,6 +87,8 @@ impl Document {
             entries: article_entries(),
             settings: Vec::new(),
             tls: None,
+            link_auth: None,
+            link_passwords: ("", None),
         }
     }
 
@@ -149,10 +155,13 @@ impl Document {
             yaml.push_str(&user_documents(name, user));
         }
         for link in self.link_names() {
-            yaml.push_str(&secret(
-                &format!("{NETWORK}-link-{link}"),
-                &[("current", &link_password(&link))],
-            ));
+            let (current, previous) = self.link_passwords;
+            let password = |end: &str| format!("{}{end}", link_password(&link));
+            let mut values = vec![("current", password(current))];
+            values.extend(previous.map(|previous| ("previous", password(previous))));
+            let values: Vec<(&str, &str)> =
+                values.iter().map(|(key, value)| (*key, &**value)).collect();
+            yaml.push_str(&secret(&format!("{NETWORK}-link-{link}"), &values));
         }
         if let Some(tls) = &self.tls {
             yaml.push_str(&tls.documents(NETWORK, &self.sites));
@@ -189,6 +198,9 @@ impl Document {
                  secretNameTemplate: \"{{network}}--{{site}}-tls\"\n    \
                  trustBundleRef: {{kind: Secret, name: {NETWORK}-roots, key: ca.crt}}\n"
             ));
+        }
+        if let Some(mode) = self.link_auth {
+            lines.push_str(&format!("  linkAuth: {{mode: {mode}}}\n"));
         }
         lines.push_str("  sites:\n");
         for site in &self.sites {

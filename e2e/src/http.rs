@@ -1,7 +1,7 @@
-//! One GET of the admin listener.
+//! One GET of an admin listener.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use anyhow::{Context, Result};
 
@@ -12,12 +12,22 @@ use crate::wait::PATIENCE;
 /// # Errors
 /// No connection, or no answer that is HTTP.
 pub fn fetch(port: u16, path: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))
-        .with_context(|| format!("admin listener at port {port}"))?;
+    fetch_from((Ipv4Addr::LOCALHOST, port).into(), path, None)
+}
+
+/// The same anywhere, with a token where one is wanted.
+///
+/// # Errors
+/// No connection, or no answer that is HTTP.
+pub fn fetch_from(address: SocketAddr, path: &str, token: Option<&str>) -> Result<(u16, String)> {
+    let mut stream =
+        TcpStream::connect(address).with_context(|| format!("admin listener at {address}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n"));
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\n{}Connection: close\r\n\r\n",
+        token.unwrap_or_default()
     )?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;

@@ -17,6 +17,8 @@ pub mod kubernetes;
 pub mod mcollective;
 pub mod metrics;
 pub mod network;
+pub mod next_process;
+pub mod pages;
 pub mod ports;
 pub mod process;
 pub mod stranger;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -21,8 +22,8 @@ const COMMAND: Duration = Duration::from_secs(60);
 /// Where a node or client connects, and as whom.
 #[derive(Debug, Clone)]
 pub struct Login<'a> {
-    /// STOMP port on this machine.
-    pub port: u16,
+    /// Where the broker listens for STOMP.
+    pub address: SocketAddr,
     /// User.
     pub user: &'a str,
     /// Password.
@@ -210,10 +211,11 @@ fn write_config(folder: &Path, file: &str, identity: &str, login: &Login<'_>) ->
     // Where MCollective finds mcollective/facts/json_facts.rb.
     let plugins = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
     let Login {
-        port,
+        address,
         user,
         password,
     } = login;
+    let (host, port) = (address.ip(), address.port());
     let text = format!(
         "main_collective = mcollective\n\
          collectives = mcollective\n\
@@ -232,7 +234,7 @@ fn write_config(folder: &Path, file: &str, identity: &str, login: &Login<'_>) ->
          plugin.json = {place}/facts.json\n\
          connector = activemq\n\
          plugin.activemq.pool.size = 1\n\
-         plugin.activemq.pool.1.host = 127.0.0.1\n\
+         plugin.activemq.pool.1.host = {host}\n\
          plugin.activemq.pool.1.port = {port}\n\
          plugin.activemq.pool.1.user = {user}\n\
          plugin.activemq.pool.1.password = {password}\n\

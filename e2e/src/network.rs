@@ -158,9 +158,16 @@ impl Network {
     /// # Errors
     /// No connection, or refused.
     pub fn connect_as(&self, site: &str, user: &str, client_id: &str) -> Result<Client> {
-        let password = self.document.password(user);
-        Client::connect_as(self.port(site)?, user, password, client_id)
+        self.connect_at(self.port(site)?, user, client_id)
             .with_context(|| format!("{user} at {site} as {client_id}"))
+    }
+
+    /// Logs in at any port as a user of the document.
+    ///
+    /// # Errors
+    /// No connection, or refused.
+    pub fn connect_at(&self, port: u16, user: &str, client_id: &str) -> Result<Client> {
+        Client::connect_as(port, user, self.document.password(user), client_id)
     }
 
     /// All metrics of a site.
@@ -233,6 +240,14 @@ impl Network {
     /// There is no such process.
     pub fn hang(&self, site: &str) -> Result<Instant> {
         self.signal(site, Signal::STOP)
+    }
+
+    /// `kill -CONT`: one that hangs goes on.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn resume(&self, site: &str) -> Result<Instant> {
+        self.signal(site, Signal::CONT)
     }
 
     fn signal(&self, site: &str, signal: Signal) -> Result<Instant> {

@@ -202,3 +202,24 @@ impl Drop for Folder {
         }
     }
 }
+
+/// All files below a folder, by their path in it.
+///
+/// # Errors
+/// One of them cannot be read.
+pub fn files(folder: &Path) -> Result<std::collections::BTreeMap<String, Vec<u8>>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder)?.display().to_string();
+                found.insert(name, std::fs::read(&path)?);
+            }
+        }
+    }
+    Ok(found)
+}

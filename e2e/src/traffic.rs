@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::client::Client;
 use crate::network::Network;
@@ -34,11 +34,25 @@ impl Traffic {
         topic: &str,
         interval: Duration,
     ) -> Result<Self> {
-        let mut subscriber = network.connect(ends.1, user)?;
+        let subscriber = network.connect(ends.1, user)?;
+        let publisher = network.connect(ends.0, user)?;
+        Self::between(publisher, subscriber, topic, interval)
+            .with_context(|| format!("from {} to {}", ends.0, ends.1))
+    }
+
+    /// The same from one connection to another, wherever those lead.
+    ///
+    /// # Errors
+    /// Nothing arrives.
+    pub fn between(
+        mut publisher: Client,
+        mut subscriber: Client,
+        topic: &str,
+        interval: Duration,
+    ) -> Result<Self> {
         subscriber.subscribe("traffic", topic, &[])?;
-        let mut publisher = network.connect(ends.0, user)?;
-        let what = format!("the way from {} to {}", ends.0, ends.1);
-        wait::until(&what, wait::PATIENCE, || {
+        let what = "a message to find its way";
+        wait::until(what, wait::PATIENCE, || {
             publisher.send(topic, &[], WARM_UP)?;
             subscriber.receive(Duration::from_millis(100))
         })?;

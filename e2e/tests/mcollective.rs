@@ -2,6 +2,7 @@
 //! filters.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result, ensure};
 use causeway_e2e::document::{Document, MCOLLECTIVE, Shape};
@@ -21,7 +22,7 @@ impl Fleet {
         let (mut nodes, mut clients) = (Vec::new(), Vec::new());
         for site in sites {
             let login = Login {
-                port: network.port(site)?,
+                address: (Ipv4Addr::LOCALHOST, network.port(site)?).into(),
                 user: MCOLLECTIVE,
                 password: network.document.password(MCOLLECTIVE),
             };

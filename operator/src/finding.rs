@@ -1,6 +1,8 @@
 //! What `network::validate` finds: about which object, which field, and what to do.
 
+use crate::api::condition::Reason;
 use crate::documents::{Documents, Problem, Severity};
+use crate::rule::Rule;
 
 /// The object a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -9,6 +11,8 @@ pub enum Subject {
     Network,
     /// A user, by the name of its object.
     User(String),
+    /// A link of the network, by its name; the path is one of the network.
+    Link(String),
     /// A Secret by its name; the path is one of its keys.
     Secret(String),
     /// A ConfigMap by its name; the path is one of its keys.
@@ -26,8 +30,12 @@ pub struct Finding {
     pub path: String,
     /// What is wrong.
     pub reason: String,
+    /// The reason in conditions.
+    pub cause: Reason,
     /// What to do.
     pub help: Option<String>,
+    /// What `causeway lint` calls it; absent: it is no matter of taste.
+    pub rule: Option<Rule>,
 }
 
 impl Finding {
@@ -39,7 +47,9 @@ impl Finding {
             subject,
             path: path.into(),
             reason: reason.into(),
+            cause: Reason::SpecInvalid,
             help: None,
+            rule: None,
         }
     }
 
@@ -52,6 +62,29 @@ impl Finding {
         }
     }
 
+    /// Something worth knowing.
+    #[must_use]
+    pub fn note(subject: Subject, path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Note,
+            ..Self::error(subject, path, reason)
+        }
+    }
+
+    /// The same with its name in `causeway lint`.
+    #[must_use]
+    pub const fn called(mut self, rule: Rule) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// The same with another reason in conditions.
+    #[must_use]
+    pub fn because(mut self, cause: Reason) -> Self {
+        self.cause = cause;
+        self
+    }
+
     /// The same with advice.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
@@ -62,15 +95,22 @@ impl Finding {
     /// The same with its place in the files.
     #[must_use]
     pub fn locate(self, documents: &Documents, network: &str) -> Option<Problem> {
+        let rule = self.rule;
+        let problem = self.place(documents, network)?;
+        Some(Problem { rule, ..problem })
+    }
+
+    fn place(self, documents: &Documents, network: &str) -> Option<Problem> {
         let Self {
             severity,
             subject,
             path,
             reason,
             help,
+            ..
         } = self;
         match subject {
-            Subject::Network => {
+            Subject::Network | Subject::Link(_) => {
                 let object = documents.networks.get(network)?;
                 Some(object.problem(severity, &path, reason, help))
             }

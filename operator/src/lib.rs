@@ -6,13 +6,28 @@
 //! directory. [`cli`] and the commands it calls are the only places that touch the machine.
 
 pub mod api;
+pub mod app;
+pub mod authority;
+pub mod bundle;
+pub mod change;
 pub mod cli;
 pub mod client;
+pub mod development;
 pub mod documents;
+pub mod dump;
 pub mod finding;
+pub mod http;
+pub mod kube_io;
+pub mod labels;
+pub mod lint;
 pub mod local;
+pub mod metrics;
 pub mod model;
 pub mod names;
 pub mod network;
 pub mod render;
+pub mod rights;
+pub mod rule;
+pub mod settings;
 pub mod topology;
+pub mod user;

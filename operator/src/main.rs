@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use causeway_operator::cli::{self, Exit, LowArgs};
-use clap::Parser;
+use causeway_operator::cli::{self, Exit};
 
 fn main() -> ExitCode {
-    let args = LowArgs::parse();
+    let args = cli::invoked::parse();
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .is_err()

@@ -333,6 +333,26 @@ fn rules_of_users_accept_and_refuse() {
             None,
         ),
         (
+            "U5 one site",
+            vec![
+                credentials(json!({"type": "Generated", "generated": {"rotation": "1"}})),
+                ("spec.sites", json!({"names": ["ie"]})),
+            ],
+            None,
+        ),
+        (
+            "U5 everywhere",
+            vec![credentials(json!({"type": "Generated"}))],
+            Some("Generated passwords differ per cluster"),
+        ),
+        (
+            "U4 rotation of what is not generated",
+            vec![credentials(json!({
+                "type": "Certificate", "certificate": {"uri": "u"}, "generated": {"rotation": "1"},
+            }))],
+            Some("secretRef is for Password and PasswordHash"),
+        ),
+        (
             "U7 none",
             vec![credentials(
                 json!({"type": "Certificate", "certificate": {}}),
@@ -372,4 +392,48 @@ fn network_and_login_name_of_a_user_are_immutable() {
         found,
         ["networkRef is immutable: delete the user and create another"]
     );
+}
+
+#[test]
+fn services_and_issuers_are_whole() {
+    let stomp = |service: Value| {
+        (
+            "spec.siteDefaults",
+            json!({"listeners": {"stomp": {"service": service}}}),
+        )
+    };
+    let rows: Vec<Row> = vec![
+        (
+            "N9 with a type",
+            vec![stomp(json!({"type": "NodePort", "nodePort": 31613}))],
+            None,
+        ),
+        (
+            "N9 without",
+            vec![stomp(json!({"nodePort": 31613}))],
+            Some("nodePort needs type NodePort or LoadBalancer"),
+        ),
+        (
+            "N20 with an issuer",
+            vec![(
+                "spec.tls",
+                json!({"source": "CertManager", "issuerRef": {"name": "i"}}),
+            )],
+            None,
+        ),
+        (
+            "N20 without",
+            vec![("spec.tls", json!({"source": "CertManager"}))],
+            Some("issuerRef is for source CertManager"),
+        ),
+        (
+            "N20 with one that is not asked",
+            vec![(
+                "spec.tls",
+                json!({"source": "Secret", "issuerRef": {"name": "i"}}),
+            )],
+            Some("issuerRef is for source CertManager"),
+        ),
+    ];
+    check(rows, |changes| messages(network(changes).validate_cel()));
 }

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
 const COUNTRIES: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -26,6 +27,7 @@ fn causeway(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(folder)
         .env_remove("CAUSEWAY_PASSWORD")
+        .env("KUBECONFIG", "/nowhere")
         .stdin(Stdio::null())
         .output()
         .expect("the command starts")
@@ -39,6 +41,36 @@ fn ends_with(folder: &Path, code: i32, arguments: &[&str], said: &str) {
         text.contains(said),
         "{arguments:?}: {said:?} is not in {text}"
     );
+}
+
+#[test]
+fn up_that_is_stopped_while_it_starts_ends_well_and_leaves_nothing_half_made() {
+    let folder = folder("early");
+    let base = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let base = base.local_addr().expect("an address").port().min(65_000);
+    let mut up = Command::new(env!("CARGO_BIN_EXE_causeway"))
+        .args(["up", COUNTRIES, "--state", "state", "--base-port"])
+        .arg(base.to_string())
+        .current_dir(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command starts");
+    // The first thing that it makes.
+    while !folder.join("state").exists() {
+        assert!(up.try_wait().expect("a child").is_none(), "it has ended");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let pid = i32::try_from(up.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    let interrupt = rustix::process::Signal::INT;
+    rustix::process::kill_process(pid.expect("a pid"), interrupt).expect("sent");
+    let status = up.wait().expect("it ends");
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(!folder.join("state").exists());
+    std::fs::remove_dir_all(&folder).ok();
 }
 
 #[test]
@@ -151,6 +183,33 @@ fn status_of_nothing_is_bad_usage_and_of_a_broker_that_is_not_there_a_failure() 
     ends_with(&folder, 3, &broker, "refused");
     let token = [&broker[..], &["--token-file", "/nowhere"]].concat();
     ends_with(&folder, 2, &token, "/nowhere");
+    std::fs::remove_dir_all(&folder).ok();
+}
+
+#[test]
+fn a_cluster_that_is_not_named_well_is_bad_usage_and_one_that_does_not_answer_a_failure() {
+    let folder = folder("cluster");
+    let gone = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+        clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}}]\n\
+        contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: t}}]\n";
+    std::fs::write(folder.join("gone"), gone).expect("written");
+    let none = "no kubeconfig was found";
+    let plan = ["plan", "-f", COUNTRIES, "--cluster"];
+    for arguments in [&["status", "--cluster"][..], &["dump", "-n", "x"], &plan] {
+        ends_with(&folder, 2, arguments, none);
+        let silent = [arguments, &["--kubeconfig", "gone"]].concat();
+        let said = "reading brokernetworks.causeway.dev from the API server";
+        ends_with(&folder, 3, &silent, said);
+        let missing = [arguments, &["--kubeconfig", "/nowhere"]].concat();
+        ends_with(&folder, 2, &missing, "/nowhere");
+    }
+    let context = ["status", "--kubeconfig", "gone", "--context", "d"];
+    ends_with(&folder, 2, &context, "(it has the contexts c)");
+    let both = ["status", "--broker", "http://127.0.0.1:1", "-n", "x"];
+    ends_with(&folder, 2, &both, "choose one");
+    let forgotten = ["plan", "-f", COUNTRIES, "--from", COUNTRIES, "-n", "x"];
+    ends_with(&folder, 2, &forgotten, "add --cluster");
+    ends_with(&folder, 2, &["dump"], "nothing was started");
     std::fs::remove_dir_all(&folder).ok();
 }
 

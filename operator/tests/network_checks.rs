@@ -3,7 +3,7 @@
 use causeway_operator::documents::Source;
 use causeway_operator::model::{Credential, ValidNetwork};
 use causeway_operator::names::SiteName;
-use causeway_operator::network::load::load;
+use causeway_operator::network::load::{Generated, Wanted, examine, load};
 use causeway_operator::network::validate::MissingSecrets;
 use causeway_operator::render;
 
@@ -222,6 +222,11 @@ fn two_sites_with_one_short_id_are_refused() {
 fn missing_secret_is_marked_where_that_is_enough() {
     let text = COUNTRIES.replace("metadata: {name: link-ie-uk}", "metadata: {name: other}");
     assert!(refused(&text).contains("Secret link-ie-uk is missing; its key current is needed"));
+    let misspelt = COUNTRIES.replace(
+        "metadata: {name: link-ie-uk}",
+        "metadata: {name: link-ei-uk}",
+    );
+    assert!(refused(&misspelt).contains("(did you mean link-ei-uk?)"));
     let network = read(&text, MissingSecrets::Mark).expect("it is marked");
     let secret = network.links["ie-uk"]
         .secret
@@ -253,6 +258,44 @@ fn hashes_are_taken_as_they_are_and_checked() {
         "{problems}"
     );
     assert!(!problems.contains("s3cret"), "{problems}");
+}
+
+#[test]
+fn a_password_that_ends_with_a_line_break_is_refused_with_the_way_to_make_one() {
+    let words = "ends with a line break, which is part of it: make it with `printf %s`";
+    for (from, to, key) in [
+        (
+            "{password: Afuphohxoh}",
+            r#"{password: "Afuphohxoh\n"}"#,
+            "password",
+        ),
+        (
+            "{password: Afuphohxoh}",
+            r#"{password: Afuphohxoh, previousPassword: "old\r\n"}"#,
+            "previousPassword",
+        ),
+        (
+            "current: Afuphohxoh",
+            r#"current: "Afuphohxoh\n""#,
+            "current",
+        ),
+        (
+            "current: Afuphohxoh",
+            r#"current: Afuphohxoh, previous: "old\r""#,
+            "previous",
+        ),
+    ] {
+        let text = COUNTRIES.replacen(from, to, 1);
+        assert_ne!(text, COUNTRIES, "{from}");
+        for missing in [MissingSecrets::Refuse, MissingSecrets::Mark] {
+            let problems = read(&text, missing).expect_err(key);
+            let problems = format!("{problems:?}");
+            let about = format!("the password in the key {key} of Secret");
+            assert!(problems.contains(&about), "{problems}");
+            assert!(problems.contains(words), "{problems}");
+            assert!(!problems.contains("Afuphohxoh"), "{problems}");
+        }
+    }
 }
 
 #[test]
@@ -340,4 +383,71 @@ fn a_user_with_a_certificate_nobody_asks_for_is_a_warning() {
     let tls = "  tls: {source: Development, clientTrustBundleRef: {name: roots}}\n  linkAuth:";
     let text = text.replace("  linkAuth:", tls) + &bundle("roots", &certified().0);
     assert_eq!(warnings(&text), Vec::<String>::new());
+}
+
+#[test]
+fn the_development_authority_serves_networks_of_one_cluster_alone() {
+    let examined = |local: &[&str]| {
+        let local = local.iter().map(|site| (*site).to_owned()).collect();
+        let wanted = Wanted {
+            network: None,
+            missing: MissingSecrets::Refuse,
+            generated: Generated::Nothing,
+            local: Some(local),
+            further: &|_, _| Vec::new(),
+        };
+        let text = with_tls("Development");
+        let problems = examine(&[Source::new("a.yaml", text)], wanted).problems;
+        let problems = problems.iter().map(ToString::to_string);
+        let ours = problems.filter(|problem| problem.contains("development authority"));
+        ours.collect::<Vec<_>>()
+    };
+    assert_eq!(examined(&["ie", "uk", "us"]), Vec::<String>::new());
+    let found = examined(&["ie"]).join("\n");
+    let expected = "spec.tls.source: the development authority is for networks of one cluster, and these sites run elsewhere: uk, us";
+    assert!(found.contains(expected), "{found}");
+}
+
+#[test]
+fn an_annotation_that_nobody_heeds_is_a_warning_with_what_may_be_meant() {
+    let with = |annotation: &str| {
+        let metadata = format!("  name: mcollective\n  annotations: {{{annotation}}}\nspec:");
+        let text = COUNTRIES.replacen("  name: mcollective\nspec:", &metadata, 1);
+        assert_ne!(text, COUNTRIES);
+        warnings(&text)
+    };
+    let path = |key: &str| format!("metadata.annotations[\"causeway.dev/{key}\"]");
+    for (annotation, key, reason, help) in [
+        (
+            "causeway.dev/reconcile: pause",
+            "reconcile",
+            "\"pause\" is no value of it",
+            "did you mean paused?",
+        ),
+        (
+            "causeway.dev/reconcil: paused",
+            "reconcil",
+            "is no annotation of a BrokerNetwork",
+            "did you mean causeway.dev/reconcile?",
+        ),
+        (
+            "causeway.dev/allow-site-removal: \"uk, ukk\"",
+            "allow-site-removal",
+            "the network has no site ukk",
+            "did you mean uk?",
+        ),
+    ] {
+        let found = with(annotation);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        for part in [&path(key), reason, "so it is ignored", help] {
+            assert!(found[0].contains(part), "{part} is missing in {}", found[0]);
+        }
+    }
+    for good in [
+        "causeway.dev/reconcile: paused",
+        "causeway.dev/allow-site-removal: uk",
+        "argocd.argoproj.io/sync-wave: \"1\"",
+    ] {
+        assert_eq!(with(good), Vec::<String>::new(), "{good}");
+    }
 }

@@ -224,8 +224,8 @@ fn previous_password_is_the_second_verifier_and_keeps_its_bytes() {
 #[test]
 fn site_defaults_fill_in_field_by_field() {
     let text = COUNTRIES.replace(
-        "  sites:",
-        "  siteDefaults: {listeners: {stomp: {port: 1000}, admin: {state: Closed}}}\n  sites:",
+        "    listeners:\n",
+        "    listeners:\n      stomp: {port: 1000}\n      admin: {state: Closed}\n",
     );
     let text = text.replace(
         "{country: ie}, ",
@@ -310,8 +310,8 @@ fn spec_hash_follows_what_sites_share_and_nothing_else() {
     assert_ne!(hash(&COUNTRIES.replace("cost: 50", "cost: 51")), base);
     assert_ne!(hash(&COUNTRIES.replace("country: us", "country: ca")), base);
     let local = COUNTRIES.replace(
-        "  sites:",
-        "  siteDefaults: {listeners: {stomp: {port: 99}}}\n  sites:",
+        "    listeners:\n",
+        "    listeners:\n      stomp: {port: 99}\n",
     );
     assert_eq!(hash(&local), base);
     assert_eq!(hash(&COUNTRIES.replace("pI1jweRV", "changed-one")), base);

@@ -52,14 +52,26 @@ pub async fn serve(listener: TcpListener, admin: Admin) {
         .route("/status", get(status))
         .with_state(admin);
     let limit = move || broker.config().limits.admin_connections;
-    serve::serve(listener, router, limit, cancel).await;
+    serve::serve(&listener, router, limit, cancel).await;
+}
+
+/// Serves until cancelled while the broker is not there yet: alive, and not ready.
+pub async fn serve_waiting(listener: &TcpListener, limit: usize, cancel: CancellationToken) {
+    let router = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(async || not_ready()));
+    serve::serve(listener, router, move || limit, cancel).await;
+}
+
+fn not_ready() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
     if admin.is_ready.load(Ordering::Acquire) {
         "ready\n".into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+        not_ready()
     }
 }
 

@@ -51,7 +51,7 @@ impl Drop for Seat {
 
 /// Serves until cancelled; never more connections at a time than `limit` says when they come.
 pub async fn serve(
-    listener: TcpListener,
+    listener: &TcpListener,
     router: Router,
     limit: impl Fn() -> usize,
     cancel: CancellationToken,
@@ -60,7 +60,7 @@ pub async fn serve(
 }
 
 async fn serve_within(
-    listener: TcpListener,
+    listener: &TcpListener,
     router: Router,
     limit: impl Fn() -> usize,
     cancel: CancellationToken,
@@ -146,8 +146,10 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let router = Router::new().route("/", get(async || "here\n"));
         let cancel = CancellationToken::new();
-        let served = serve_within(listener, router, move || limit, cancel.clone(), patience);
-        tokio::spawn(served);
+        let until = cancel.clone();
+        tokio::spawn(async move {
+            serve_within(&listener, router, move || limit, until, patience).await;
+        });
         (address, cancel)
     }
 

@@ -13,6 +13,7 @@ pub mod publish;
 pub mod queues;
 pub mod remote;
 pub mod status;
+pub mod stock;
 pub mod subscriptions;
 pub mod temporary;
 mod upkeep;
@@ -86,8 +87,7 @@ impl Broker {
     pub fn new(config: Arc<Config>, epoch: u64, bid: [u8; 16]) -> Self {
         let metrics = Arc::new(Metrics::new());
         let memory = Memory::new(&config.limits);
-        metrics.show_config(&config.hash);
-        metrics.config_reload_successful.set(1);
+        metrics.show_config(&config, None);
         Self {
             rules: ArcSwap::from_pointee(Rules::new(
                 &config.broker.authorization,
@@ -186,15 +186,17 @@ impl Broker {
         if self.queues.len() >= self.config.load().limits.destinations {
             return None;
         }
+        Some(self.find_or_make_queue(destination, work))
+    }
+
+    fn find_or_make_queue(&self, destination: &Destination, work: &mut Work) -> Arc<QueueCell> {
         let limits = self.policies.load().queue(&destination.name).limits;
         let may_read =
             |subscriber: &Subscriber| self.may_read_now(subscriber, Kind::Queue, &destination.name);
         let judge = |cell: &Arc<QueueCell>, work: &mut Work| self.judge_monitors(cell, work);
         let now_ns = clock::monotonic_ns();
-        Some(
-            self.queues
-                .find_or_make(destination, limits, now_ns, may_read, judge, work),
-        )
+        self.queues
+            .find_or_make(destination, limits, now_ns, may_read, judge, work)
     }
 
     fn topic_subscribers(&self, name: &str) -> Vec<Arc<Subscriber>> {

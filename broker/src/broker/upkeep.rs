@@ -111,7 +111,7 @@ impl Broker {
             connection.outbound.set_limit(new.limits.outbound);
         }
         self.share_memory();
-        self.metrics.show_config(&new.hash);
+        self.metrics.show_config(&new, Some(&old));
         self.settle(&mut work);
     }
 

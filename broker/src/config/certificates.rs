@@ -75,6 +75,14 @@ pub fn check_roots(bundle: &[u8]) -> Result<(), CertificateError> {
     Ok(())
 }
 
+/// The end of the first certificate of a chain in Unix seconds.
+#[must_use]
+pub fn end(chain: &[u8]) -> Option<i64> {
+    let chain = certificates(chain).ok()?;
+    let (_, first) = x509_parser::parse_x509_certificate(chain.first()?).ok()?;
+    Some(first.validity().not_after.timestamp())
+}
+
 fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
     let found = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
     match found {

@@ -27,6 +27,14 @@ pub(super) fn broker(
     sites(file, problems);
     listeners(file, problems);
     links::check(file, problems);
+    let older = file.handover.as_ref();
+    if older.is_some_and(|at| at.host.is_empty() || at.port == 0) {
+        problems.add(
+            BROKER,
+            "handover",
+            "needs a host and a port from 1 to 65535",
+        );
+    }
     authorization(&file.authorization, problems);
     if let Some(tls) = &file.tls {
         tls_files(tls, files, problems);
@@ -275,6 +283,10 @@ pub(super) fn secrets(broker: &BrokerFile, file: &SecretsFile, problems: &mut Pr
             "admin_token",
             "is needed while listeners.admin.status is token",
         );
+    }
+    // It is what both processes prove to each other.
+    if broker.handover.is_some() && file.admin_token.as_ref().is_none_or(String::is_empty) {
+        problems.add(SECRETS, "admin_token", "is needed for handover");
     }
 }
 

@@ -84,6 +84,10 @@ pub struct BrokerFile {
     /// How the broker stops.
     #[serde(default)]
     pub shutdown: ShutdownSection,
+    /// The link port of this site, where a process that starts finds the one before it and takes over
+    /// what that one keeps. Read at start only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handover: Option<Address>,
     /// Logs.
     #[serde(default)]
     pub log: LogSection,

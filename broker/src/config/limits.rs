@@ -130,6 +130,8 @@ pub struct MeshTimes {
     pub report_refresh: Span,
     /// Probes go out this often; 0s = none.
     pub probe_interval: Span,
+    /// A link's connection is renewed when it is that old; 0s = never.
+    pub renew_after: Span,
 }
 
 impl MeshTimes {
@@ -146,6 +148,7 @@ impl MeshTimes {
             lsa_refresh: time(mesh.lsa_refresh, 120_000),
             report_refresh: time(mesh.report_refresh, 60_000),
             probe_interval: time(mesh.probe_interval, 15_000),
+            renew_after: time(mesh.renew_after, 86_400_000),
         }
     }
 }

@@ -5,9 +5,10 @@ use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
 use super::file::{
-    AdminSection, BrokerFile, Entry, LimitsSection, Link, LinkSecret, Listeners, LogSection,
-    MemorySection, MeshSection, QueuePolicy, QueueSection, SecretsFile, SecuritySection,
-    ShutdownSection, Site, StompSection, Temporary, Tls, TopicSection, User, UsersFile,
+    Address, AdminSection, BrokerFile, Entry, LimitsSection, Link, LinkSecret, Listeners,
+    LogSection, MemorySection, MeshSection, QueuePolicy, QueueSection, SecretsFile,
+    SecuritySection, ShutdownSection, Site, StompSection, Temporary, Tls, TopicSection, User,
+    UsersFile,
 };
 use super::problem::{Problem, Problems};
 
@@ -183,6 +184,7 @@ impl Document for BrokerFile {
                 "admin" => trial.keys::<AdminSection>(key, value),
                 "mesh" => trial.keys::<MeshSection>(key, value),
                 "shutdown" => trial.keys::<ShutdownSection>(key, value),
+                "handover" => trial.whole::<Option<Address>>(key, value),
                 "log" => trial.keys::<LogSection>(key, value),
                 _ => return false,
             }

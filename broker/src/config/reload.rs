@@ -1,5 +1,6 @@
 //! Reading the directory, and noticing when it changes.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -64,7 +65,11 @@ fn read_file(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// # Errors
 /// It cannot be read, or has mistakes: all of them, one a line.
 pub fn load(directory: &Path) -> anyhow::Result<Config> {
-    Config::from_files(&read(directory)?).map_err(|problems| anyhow::anyhow!(text(&problems)))
+    valid(&read(directory)?)
+}
+
+fn valid(files: &Files) -> anyhow::Result<Config> {
+    Config::from_files(files).map_err(|problems| anyhow::anyhow!(text(&problems)))
 }
 
 /// What everybody on this machine may read and should not, with its mode: `secrets.yaml` and keys. No mistake, since a
@@ -106,16 +111,24 @@ pub enum Seen {
 pub struct Watch {
     directory: PathBuf,
     last: Option<Files>,
+    /// Certificates, keys and bundles in force.
+    others: BTreeMap<String, Vec<u8>>,
 }
 
 impl Watch {
-    /// Watches a directory whose present state is known.
-    #[must_use]
-    pub fn new(directory: &Path) -> Self {
-        Self {
+    /// Reads a directory, and watches it from that very state on: what changes while the process starts is a change.
+    ///
+    /// # Errors
+    /// It cannot be read, or has mistakes: all of them, one a line.
+    pub fn begin(directory: &Path) -> anyhow::Result<(Self, Config)> {
+        let files = read(directory)?;
+        let config = valid(&files)?;
+        let watch = Self {
             directory: directory.to_path_buf(),
-            last: read(directory).ok(),
-        }
+            others: files.others.clone(),
+            last: Some(files),
+        };
+        Ok((watch, config))
     }
 
     /// Looks once. Equal content is not a change, whatever its time stamps say.
@@ -138,12 +151,38 @@ impl Watch {
         if is_same {
             return Seen::Unchanged;
         }
-        let seen = match Config::from_files(&files) {
-            Ok(config) => Seen::New(Arc::new(config)),
+        let read =
+            Config::from_files(&files).or_else(|problems| self.with_lost(&files).ok_or(problems));
+        let seen = match read {
+            Ok(config) => {
+                self.others.clone_from(&config.others);
+                Seen::New(Arc::new(config))
+            }
             Err(problems) => Seen::Broken(files.hash(), text(&problems)),
         };
         self.last = Some(files);
         seen
+    }
+
+    /// Certificates that are gone are no reason to keep anybody in who was taken out: those in force stay, and the rest is
+    /// taken as it is.
+    fn with_lost(&self, files: &Files) -> Option<Config> {
+        let mut whole = files.clone();
+        let mut lost = Vec::new();
+        for (path, bytes) in &self.others {
+            if !whole.others.contains_key(path) {
+                whole.others.insert(path.clone(), bytes.clone());
+                lost.push(path.as_str());
+            }
+        }
+        let config = Config::from_files(&whole)
+            .ok()
+            .filter(|_| !lost.is_empty())?;
+        tracing::warn!(
+            files = lost.join(", "),
+            "certificates are gone; those in force stay"
+        );
+        Some(config)
     }
 }
 
@@ -153,7 +192,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::config::test_support::{config, files};
+    use crate::config::test_support::{self, config, files};
 
     #[test]
     fn secrets_that_everybody_may_read_are_told_and_those_of_a_group_are_not() {
@@ -168,6 +207,60 @@ mod tests {
         assert!(told(0o600).is_empty() && told(0o640).is_empty());
         let text = "secrets.yaml can be read by everybody who gets to it (mode 0644): chmod 600";
         assert_eq!(told(0o644), [text]);
+        fs::remove_dir_all(&folder).ok();
+    }
+
+    fn write(folder: &Path, files: &Files) {
+        fs::create_dir_all(folder.join("tls")).expect("a folder");
+        let own = [
+            ("broker.yaml", &files.broker),
+            ("users.yaml", &files.users),
+            ("secrets.yaml", &files.secrets),
+        ];
+        let others = files.others.iter();
+        let others = others.map(|(path, bytes)| (path.as_str(), bytes));
+        for (path, bytes) in own.into_iter().chain(others) {
+            fs::write(folder.join(path), bytes).expect("written");
+        }
+    }
+
+    #[test]
+    fn what_changes_while_a_process_starts_is_a_change() {
+        let folder = std::env::temp_dir().join(format!("causeway-early-{}", std::process::id()));
+        write(&folder, &files());
+        let (mut watch, before) = Watch::begin(&folder).expect("in order");
+        fs::write(folder.join("users.yaml"), "format: 1\nusers: []\n").expect("written");
+        let Seen::New(config) = watch.look() else {
+            panic!("it is not taken");
+        };
+        assert!(!before.users.users.is_empty() && config.users.users.is_empty());
+        assert!(matches!(watch.look(), Seen::Unchanged));
+        fs::remove_dir_all(&folder).ok();
+    }
+
+    #[test]
+    fn who_is_taken_out_is_out_though_a_certificate_is_gone_at_the_same_time() {
+        let folder = std::env::temp_dir().join(format!("causeway-lost-{}", std::process::id()));
+        let mut certified = files();
+        let tls = "tls: {certificate: tls/tls.crt, key: tls/tls.key}\nsites:";
+        let text = String::from_utf8_lossy(&certified.broker).replacen("sites:", tls, 1);
+        certified.broker = text.into_bytes();
+        let (certificate, key) = test_support::certified();
+        certified.others = BTreeMap::from([
+            ("tls/tls.crt".to_owned(), certificate.into_bytes()),
+            ("tls/tls.key".to_owned(), key.into_bytes()),
+        ]);
+        write(&folder, &certified);
+        let (mut watch, _) = Watch::begin(&folder).expect("in order");
+        fs::remove_file(folder.join("tls/tls.key")).expect("removed");
+        fs::write(folder.join("users.yaml"), "format: 1\nusers: []\n").expect("written");
+        let Seen::New(config) = watch.look() else {
+            panic!("it is not taken");
+        };
+        assert!(config.users.users.is_empty());
+        assert_eq!(config.others, certified.others);
+        // A broker that starts has none in force.
+        assert!(load(&folder).is_err());
         fs::remove_dir_all(&folder).ok();
     }
 }

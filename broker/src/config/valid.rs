@@ -62,6 +62,8 @@ pub struct Config {
     pub limits: Limits,
     /// Hash of the certificates, keys and bundles, which `hash` does not cover; empty without any.
     pub certificates: String,
+    /// Fingerprint of every user by name: which user is in force, and as it was written when.
+    pub fingerprints: BTreeMap<String, String>,
 }
 
 impl Files {
@@ -115,6 +117,7 @@ impl Config {
                 hash: files.hash(),
                 limits: Limits::of(&broker),
                 certificates: files.certificates_hash(),
+                fingerprints: fingerprints(&users),
                 broker,
                 users,
                 secrets,
@@ -132,4 +135,11 @@ impl Config {
             }
         }
     }
+}
+
+fn fingerprints(file: &UsersFile) -> BTreeMap<String, String> {
+    let users = file.users.iter();
+    users
+        .map(|user| (user.name.clone(), user.fingerprint()))
+        .collect()
 }

@@ -1,212 +1,24 @@
-//! What waits for one connection between brokers, and what its link keeps over connections.
+//! What waits for one connection between brokers.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use prometheus::{IntCounter, IntGauge};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::mesh::event::{Lane, RingLevel};
-use crate::mesh::frame::{FrameType, encode_fwd, encode_lack};
-use crate::mesh::ids::{ClaimId, ConnId, LinkId, Now};
-use crate::mesh::ring::{Append, Inbound, Level, Queued, Ring, Source};
-use crate::metrics::Metrics;
+use super::lasting::LinkData;
+use super::tls;
+use crate::mesh::event::Lane;
+use crate::mesh::frame::{FrameType, encode_lack};
+use crate::mesh::ids::{ClaimId, ConnId, Now};
+use crate::mesh::ring::Inbound;
 
 /// Bytes handed to the socket at once.
 const BATCH: usize = 64 << 10;
-/// Without an acknowledgement for so long a link is blocked,
-const BLOCKED: Duration = Duration::from_secs(10);
-/// and it is closed when for so long no byte of a message was taken either.
-const STALLED: Duration = Duration::from_secs(30);
 /// Below so much waiting control a connection has room (R1).
 const ROOM: usize = 256 << 10;
-
-/// Handles of one link's series, resolved once.
-#[derive(Debug)]
-pub struct LinkCounters {
-    topic_out: IntCounter,
-    queue_out: IntCounter,
-    /// Topic messages received.
-    pub topic_in: IntCounter,
-    /// Queue messages received.
-    pub queue_in: IntCounter,
-    /// Bytes sent.
-    pub bytes_out: IntCounter,
-    /// Bytes received.
-    pub bytes_in: IntCounter,
-    /// Messages sent anew after a death.
-    pub resent: IntCounter,
-    /// Second copies removed.
-    pub duplicates: IntCounter,
-    link_full: IntCounter,
-    expired: IntCounter,
-    pending_messages: IntGauge,
-    pending_bytes: IntGauge,
-}
-
-impl LinkCounters {
-    fn new(metrics: &Metrics, link: &str, peer: &str) -> Self {
-        let links = &metrics.links;
-        links.add_link(link, peer);
-        let messages = |direction, kind| {
-            links
-                .messages
-                .with_label_values(&[link, peer, direction, kind])
-        };
-        let dropped = |reason| links.dropped.with_label_values(&[link, peer, reason]);
-        Self {
-            topic_out: messages("out", "topic"),
-            queue_out: messages("out", "queue"),
-            topic_in: messages("in", "topic"),
-            queue_in: messages("in", "queue"),
-            bytes_out: links.bytes.with_label_values(&[link, peer, "out"]),
-            bytes_in: links.bytes.with_label_values(&[link, peer, "in"]),
-            resent: links.resent.with_label_values(&[link, peer]),
-            duplicates: links.duplicates.with_label_values(&[link, peer]),
-            link_full: dropped("link_full"),
-            expired: dropped("expired"),
-            pending_messages: links.pending_messages.with_label_values(&[link, peer]),
-            pending_bytes: links.pending_bytes.with_label_values(&[link, peer]),
-        }
-    }
-}
-
-/// One configured link: its ring outlives connections.
-#[derive(Debug)]
-pub struct LinkData {
-    /// Index in the table of links.
-    pub id: LinkId,
-    /// Its name.
-    pub name: String,
-    /// The other site.
-    pub peer: String,
-    /// Guards the frames that wait or are unacknowledged.
-    ring: Mutex<Ring>,
-    /// The connection that carries data.
-    conn: ArcSwapOption<Conn>,
-    rtt_us: AtomicU64,
-    /// The level that control was told last.
-    told: Mutex<RingLevel>,
-    /// What is counted.
-    pub counters: LinkCounters,
-}
-
-impl LinkData {
-    /// A link without a connection.
-    #[must_use]
-    pub fn new(
-        id: LinkId,
-        name: &str,
-        peer: &str,
-        cap: usize,
-        metrics: &Metrics,
-        now: Now,
-    ) -> Self {
-        Self {
-            id,
-            name: name.to_owned(),
-            peer: peer.to_owned(),
-            ring: Mutex::new(Ring::new(cap, now)),
-            conn: ArcSwapOption::empty(),
-            rtt_us: AtomicU64::new(0),
-            told: Mutex::new(RingLevel::Free),
-            counters: LinkCounters::new(metrics, name, peer),
-        }
-    }
-
-    /// The frames that wait.
-    pub fn ring(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Smoothed round trip.
-    #[must_use]
-    pub fn rtt(&self) -> Duration {
-        Duration::from_micros(self.rtt_us.load(Ordering::Relaxed))
-    }
-
-    /// Takes a new measurement in.
-    pub fn note_rtt(&self, micros: u64) {
-        let old = self.rtt_us.load(Ordering::Relaxed);
-        let smoothed = if old == 0 {
-            micros
-        } else {
-            (old * 7 + micros) / 8
-        };
-        self.rtt_us.store(smoothed, Ordering::Relaxed);
-    }
-
-    /// The connection that carries data, if any.
-    #[must_use]
-    pub fn conn(&self) -> Option<Arc<Conn>> {
-        self.conn.load_full()
-    }
-
-    /// Gives data a connection, or takes it away.
-    pub fn set_conn(&self, conn: Option<Arc<Conn>>) {
-        self.conn.store(conn);
-    }
-
-    /// Queues a frame. Wakes the writer. Beside the outcome: how full the ring is now, by which its
-    /// producer is slowed or held (R10).
-    pub fn append(&self, frame: Queued, source: Source, now: Now) -> (Append, Level) {
-        let mut ring = self.ring();
-        let outcome = ring.append(frame, source, now);
-        let level = ring.level();
-        drop(ring);
-        if outcome == Append::Placed {
-            if let Some(conn) = &*self.conn.load() {
-                conn.wake.notify_one();
-            }
-        } else {
-            self.counters.link_full.inc();
-        }
-        (outcome, level)
-    }
-
-    /// How full the ring is, when that is news for control.
-    pub fn news(&self, now: Now) -> Option<RingLevel> {
-        let ring = self.ring();
-        let level = match (ring.idle_for(now), ring.stalled_for(now)) {
-            (idle, _) if idle >= STALLED => RingLevel::Stalled,
-            (_, stalled) if stalled >= BLOCKED => RingLevel::Blocked,
-            _ => match ring.level() {
-                Level::Free => RingLevel::Free,
-                Level::Throttled => RingLevel::High,
-                Level::Full => RingLevel::Full,
-            },
-        };
-        drop(ring);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_stuck = matches!(*told, RingLevel::Blocked | RingLevel::Stalled);
-        let is_stuck = matches!(level, RingLevel::Blocked | RingLevel::Stalled);
-        if *told == level {
-            return None;
-        }
-        *told = level;
-        Some(if was_stuck && !is_stuck {
-            RingLevel::Moving
-        } else {
-            level
-        })
-    }
-
-    /// Brings the gauges up to date.
-    pub fn show(&self) {
-        let ring = self.ring();
-        self.counters
-            .pending_messages
-            .set(i64::try_from(ring.len()).unwrap_or(i64::MAX));
-        self.counters
-            .pending_bytes
-            .set(i64::try_from(ring.bytes()).unwrap_or(i64::MAX));
-    }
-}
 
 #[derive(Debug, Default)]
 struct Out {
@@ -220,6 +32,14 @@ struct Out {
     inbound: Inbound,
 }
 
+/// A chain of certificates.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// When the first of them ends, in ms of the wall clock.
+    pub(super) ends_ms: i64,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub struct Conn {
@@ -228,6 +48,10 @@ pub struct Conn {
     /// Guards what waits for it.
     out: Mutex<Out>,
     wake: Notify,
+    /// The link whose data arrives, from when that may be.
+    link: OnceLock<Arc<LinkData>>,
+    /// What the peer showed, when it led to a root.
+    shown: OnceLock<Shown>,
     /// Ends both of its tasks.
     pub cancel: CancellationToken,
 }
@@ -251,8 +75,15 @@ impl Conn {
             id,
             out: Mutex::default(),
             wake: Notify::new(),
+            link: OnceLock::new(),
+            shown: OnceLock::new(),
             cancel,
         }
+    }
+
+    /// Wakes its writer.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Out> {
@@ -300,8 +131,28 @@ impl Conn {
         self.wake.notify_one();
     }
 
-    /// From now on this connection carries the link's data.
-    pub fn carry(&self, link: &Arc<LinkData>) {
+    /// The link whose data arrives here, if any may by now.
+    #[must_use]
+    pub fn link(&self) -> Option<&Arc<LinkData>> {
+        self.link.get()
+    }
+
+    /// Keeps the chain that the peer showed.
+    pub(super) fn keep_chain(&self, chain: &[CertificateDer<'_>]) {
+        self.shown.get_or_init(|| Shown {
+            chain: chain.iter().map(|one| one.clone().into_owned()).collect(),
+            ends_ms: tls::end_of(chain).unwrap_or(i64::MAX),
+        });
+    }
+
+    /// What the peer showed, when it led to a root.
+    pub(super) fn shown(&self) -> Option<&Shown> {
+        self.shown.get()
+    }
+
+    /// From now on this connection carries the link's data, outwards when the link says so.
+    pub(super) fn carry(&self, link: &Arc<LinkData>) {
+        self.link.get_or_init(|| link.clone());
         self.lock().link = Some(link.clone());
         self.wake.notify_one();
     }
@@ -364,7 +215,7 @@ impl Conn {
         if let Some(link) = &out.link
             && out.ordered.is_empty()
         {
-            has_data = fill_data(link, batch, now);
+            has_data = link.fill(self.id, batch, BATCH, now);
         }
         let has_room = out.asks_room && out.waiting < ROOM;
         if has_room {
@@ -376,26 +227,4 @@ impl Conn {
             has_data,
         }
     }
-}
-
-/// True when there was something.
-fn fill_data(link: &LinkData, batch: &mut Vec<u8>, now: Now) -> bool {
-    let mut ring = link.ring();
-    let before = batch.len();
-    let (mut topics, mut queues) = (0, 0);
-    while batch.len() < BATCH
-        && let Some(sending) = ring.next(now)
-    {
-        match sending.tail.get(4) {
-            Some(0) => topics += 1,
-            Some(1) => queues += 1,
-            _ => {}
-        }
-        encode_fwd(sending.head, sending.dset, sending.tail, batch);
-    }
-    link.counters.expired.inc_by(ring.take_expired());
-    drop(ring);
-    link.counters.topic_out.inc_by(topics);
-    link.counters.queue_out.inc_by(queues);
-    batch.len() > before
 }

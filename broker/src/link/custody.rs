@@ -242,6 +242,9 @@ impl Node {
         view: &MessageView<'_>,
         spares_monitors: bool,
     ) -> Outlook {
+        if self.is_succeeded.load(Ordering::Acquire) {
+            return Outlook::default();
+        }
         let mut outlook = Outlook {
             candidates: Vec::new(),
             learned: self.learned_route(destination),

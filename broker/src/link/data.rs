@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::conn::LinkData;
+use super::lasting::LinkData;
 use super::node::Node;
 use crate::broker::matching::{MatchCache, Route};
 use crate::clock;
@@ -183,9 +183,7 @@ impl Node {
     /// Takes frames out of rings whose connection went away while they were on their way in.
     fn rescue(&self) {
         for link in self.links.load().iter().flatten() {
-            if link.conn().is_none() && !link.ring().is_empty() {
-                self.resplit(link);
-            }
+            self.split_anew(link.rescue(now()));
         }
     }
 
@@ -257,11 +255,19 @@ impl Node {
 
     /// The link's connection is gone: its frames take other ways. Rule: R10.
     pub(super) fn resplit(&self, link: &LinkData) {
-        link.set_conn(None);
-        let frames: Vec<Queued> = link.ring().die(now()).collect();
-        link.counters
-            .resent
-            .inc_by(frames.iter().filter(|frame| frame.is_marked).count() as u64);
+        let frames = self.take_frames(link);
+        self.split_anew(frames);
+    }
+
+    /// Takes what a link without a connection has, before another connection can be given some.
+    pub(super) fn take_frames(&self, link: &LinkData) -> Vec<Queued> {
+        let frames = link.die(now());
+        let marked = frames.iter().filter(|frame| frame.is_marked).count();
+        link.counters.resent.inc_by(marked as u64);
+        frames
+    }
+
+    pub(super) fn split_anew(&self, frames: Vec<Queued>) {
         let routes = self.routes.load();
         for frame in frames {
             if frame.is_over(now()).is_none() {

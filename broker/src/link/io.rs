@@ -15,17 +15,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
-use super::conn::{Conn, LinkData};
+use super::conn::Conn;
 use super::data::Arrivals;
+use super::lasting::LinkData;
 use super::node::{Node, now};
 use super::tls;
 use crate::clock;
+use crate::handover;
 use crate::mesh::config::Address;
 use crate::mesh::event::{CloseCause, ControlFrame, DialFailure, Event, Transport};
 use crate::mesh::frame::{
     Admission, FrameError, FrameType, HEADER_LEN, Header, Limits, Phase, Reassembly, decode_lack,
 };
 use crate::mesh::ids::{LinkId, Now};
+use crate::net::tls::{binding, nonce};
 
 /// How long the peer may take to close after our last frame.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -36,29 +39,26 @@ const UNSENT: u32 = 128 << 10;
 /// Bytes read at once.
 const READ: usize = 64 << 10;
 
-fn nonce() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
-        // A nonce that is not random would let a proof be replayed.
-        tracing::error!("the system gives no random bytes");
-        std::process::abort();
-    }
-    bytes
-}
-
 /// What the control plane is told of a fresh connection.
 fn transport<Data>(
     node: &Node,
     config: &tls::LinkTls,
     session: &rustls::ConnectionCommon<Data>,
 ) -> Transport {
+    let (verifier, chain) = (node.verifier.load(), session.peer_certificates());
+    // The end of a certificate matters where certificates are checked.
+    let ends = [Some(config.ends_ms), chain.and_then(tls::end_of)];
+    let ends = ends
+        .into_iter()
+        .flatten()
+        .filter(|_| config.has_certificate);
     Transport {
-        verified: node
-            .verifier
-            .load()
-            .verified_name(session.peer_certificates()),
+        verified: verifier.verified_name(chain),
+        root: verifier.root_of(chain),
         has_certificate: config.has_certificate,
-        binding: tls::binding(session),
+        tls: config.number,
+        ends_ms: ends.min().unwrap_or_default(),
+        binding: binding(session),
         nonce: nonce(),
         wall_ms: clock::wall_ms(),
     }
@@ -106,6 +106,10 @@ pub async fn dial(node: Arc<Node>, link: LinkId, address: Address) {
     let (_, session) = stream.get_ref();
     let transport = transport(&node, &config, session);
     let conn = node.open_conn();
+    let chain = session.peer_certificates();
+    if let Some(chain) = chain.filter(|_| transport.verified.is_some()) {
+        conn.keep_chain(chain);
+    }
     node.control(Event::Dialled {
         link,
         conn: conn.id,
@@ -143,9 +147,21 @@ async fn accepted_link(node: Arc<Node>, stream: TcpStream) {
         tracing::debug!("a link's TLS handshake failed");
         return;
     };
-    let (_, session) = stream.get_ref();
+    let (socket, session) = stream.get_ref();
+    if session.alpn_protocol() == Some(handover::ALPN) {
+        let at = socket.local_addr().map(|at| {
+            let at = std::net::SocketAddr::new(at.ip().to_canonical(), at.port());
+            at.to_string()
+        });
+        let binding = binding(session);
+        return super::succession::hear(&node, stream, at.unwrap_or_default(), binding).await;
+    }
     let transport = transport(&node, &config, session);
     let conn = node.open_conn();
+    let chain = session.peer_certificates();
+    if let Some(chain) = chain.filter(|_| transport.verified.is_some()) {
+        conn.keep_chain(chain);
+    }
     node.control(Event::Accepted {
         conn: conn.id,
         transport,
@@ -339,7 +355,7 @@ impl Reading {
         body: Bytes,
     ) -> Result<(), FrameError> {
         if self.link.is_none() {
-            self.link = node.link_over(conn.id);
+            self.link = conn.link().cloned();
         }
         let Some(link) = self.link.clone() else {
             return Ok(());
@@ -348,13 +364,13 @@ impl Reading {
         let complete = match kind {
             FrameType::Lack => {
                 let lseq = decode_lack(&body)?;
-                let is_current = link.conn().is_some_and(|current| current.id == conn.id);
-                if is_current {
-                    let was_tight = node.is_tight(&link);
-                    link.ring().lack(lseq, now(), |_| {})?;
-                    if was_tight && !node.is_tight(&link) {
-                        node.ring_is_free();
-                    }
+                let acked = link.lack(conn.id, lseq, now())?;
+                if acked.is_free {
+                    node.ring_is_free();
+                }
+                if let Some(newer) = acked.drained {
+                    let (link, conn) = (link.id, newer);
+                    node.control(Event::Drained { link, conn });
                 }
                 return Ok(());
             }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::config::Config;
+use crate::config::certificates;
 use crate::config::file::LinkAuthMode;
 use crate::mesh::config::{
     Address, Caps, Claim, LinkAuth, LinkConfig, MeshConfig, Secret, Secrets, SiteFacts, Timing,
@@ -34,6 +37,7 @@ pub fn mesh_config(config: &Config) -> MeshConfig {
             LinkAuthMode::Mtls => LinkAuth::Mtls,
             LinkAuthMode::PasswordAndMtls => LinkAuth::Both,
         },
+        tls: tls_number(config),
         links: file
             .links
             .iter()
@@ -51,6 +55,7 @@ pub fn mesh_config(config: &Config) -> MeshConfig {
             limbo: limits.limbo_time.duration(),
             report_refresh: times.report_refresh.duration(),
             probe: times.probe_interval.duration(),
+            renew_after: times.renew_after.duration(),
         },
         caps: Caps {
             databases: limits.databases,
@@ -63,10 +68,37 @@ pub fn mesh_config(config: &Config) -> MeshConfig {
             spec_hash: file.spec_hash.clone().unwrap_or_default(),
             users_hash: file.users_hash.clone().unwrap_or_default(),
             config_hash: config.hash.clone(),
+            certificate_ends: certificate_ends(config),
             ..SiteFacts::default()
         },
         ..MeshConfig::new(&file.network, &file.site)
     }
+}
+
+/// Stands for what links show and whom they trust: equal for equal files, 0 without any.
+#[must_use]
+pub fn tls_number(config: &Config) -> u64 {
+    let Some(tls) = &config.broker.tls else {
+        return 0;
+    };
+    let mut digest = Sha256::new();
+    for path in [Some(&tls.certificate), tls.trust_bundle.as_ref()] {
+        let file = path.and_then(|path| config.others.get(path));
+        let bytes = file.map(Vec::as_slice).unwrap_or_default();
+        digest.update((bytes.len() as u64).to_be_bytes());
+        digest.update(bytes);
+    }
+    let start = digest.finalize().first_chunk().copied();
+    start.map_or(1, u64::from_be_bytes)
+}
+
+/// The end of the own certificate in Unix seconds; 0 without one.
+fn certificate_ends(config: &Config) -> i64 {
+    let tls = config.broker.tls.as_ref();
+    let chain = tls.and_then(|tls| config.others.get(&tls.certificate));
+    chain
+        .and_then(|pem| certificates::end(pem))
+        .unwrap_or_default()
 }
 
 fn link_config(config: &Config, link: &crate::config::file::Link) -> LinkConfig {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::conn::LinkData;
+use super::lasting::LinkData;
 use super::node::{Node, now};
+use crate::clock;
 use crate::mesh::core::Mesh;
 use crate::mesh::custody;
 use crate::mesh::event::Event;
@@ -53,8 +54,17 @@ impl Node {
                     .flatten()
                     .for_each(|link| link.show());
                 self.tell_levels(present);
+                self.check_ends();
                 self.show_states();
             }
+        }
+    }
+
+    /// Ends connections whose peer's certificate is over.
+    fn check_ends(&self) {
+        let wall = clock::wall_ms();
+        for conn in self.shown(|shown| shown.ends_ms <= wall) {
+            self.control(Event::Expired { conn });
         }
     }
 

@@ -12,12 +12,11 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
     SignatureScheme,
 };
+use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::handover;
 use crate::net::tls::{self, TlsError};
-
-/// The label of the exporter value that the password proof is bound to (3.2).
-const EXPORTER_LABEL: &[u8] = b"EXPORTER-causeway-link-1";
 
 /// Both sides' configurations.
 #[derive(Debug, Clone)]
@@ -28,6 +27,10 @@ pub struct LinkTls {
     pub client: Arc<ClientConfig>,
     /// True when this site shows a certificate of the network.
     pub has_certificate: bool,
+    /// Stands for certificate and roots.
+    pub number: u64,
+    /// When the own chain ends, in ms of the wall clock; 0 without a certificate.
+    pub ends_ms: i64,
 }
 
 impl LinkTls {
@@ -52,10 +55,13 @@ impl LinkTls {
             Some(tls) => tls::identity(file(&tls.certificate), file(&tls.key))?,
             None => tls::self_signed("causeway-link")?,
         };
+        let ends_ms = tls.and_then(|_| end_of(&identity.chain));
         let checker = Arc::new(Checker::new(roots)?);
-        let server = ServerConfig::builder()
+        let mut server = ServerConfig::builder()
             .with_client_cert_verifier(checker.clone())
             .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+        // Links name no protocol.
+        server.alpn_protocols = vec![handover::ALPN.to_vec()];
         let client = ClientConfig::builder()
             .dangerous()
             .with_custom_certificate_verifier(checker.clone())
@@ -64,6 +70,8 @@ impl LinkTls {
             server: Arc::new(server),
             client: Arc::new(client),
             has_certificate: checker.client.is_some(),
+            number: super::settings::tls_number(config),
+            ends_ms: ends_ms.unwrap_or_default(),
         })
     }
 }
@@ -160,9 +168,17 @@ impl ClientCertVerifier for Checker {
     checks_signatures!();
 }
 
-/// Checks peers' chains against the network's roots, now.
+/// Who checks a chain.
+type Roots = Arc<dyn ClientCertVerifier>;
+
+/// Checks chains against the network's roots, now.
 #[derive(Debug, Clone)]
-pub struct Verifier(Option<Arc<dyn ClientCertVerifier>>);
+pub struct Verifier {
+    /// All roots together.
+    all: Option<Roots>,
+    /// Each root with the start of its fingerprint.
+    each: Vec<(String, Roots)>,
+}
 
 impl Verifier {
     /// For the roots of a configuration; verifies nobody without roots.
@@ -176,29 +192,73 @@ impl Verifier {
             .as_ref()
             .and_then(|tls| tls.trust_bundle.as_ref());
         let Some(path) = path else {
-            return Ok(Self(None));
+            return Ok(Self {
+                all: None,
+                each: Vec::new(),
+            });
         };
         let file = config
             .others
             .get(path)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        Ok(Self(Checker::new(Some(tls::roots(file)?))?.client))
+        let one = |root: CertificateDer<'static>| {
+            let mut store = RootCertStore::empty();
+            let name = fingerprint(&root);
+            store.add(root)?;
+            let roots = Checker::new(Some(store))?.client;
+            Ok(roots.map(|roots| (name, roots)))
+        };
+        let each = tls::certificates(file)?.into_iter().map(one);
+        let each: Result<Vec<_>, TlsError> = each.collect();
+        Ok(Self {
+            all: Checker::new(Some(tls::roots(file)?))?.client,
+            each: each?.into_iter().flatten().collect(),
+        })
+    }
+
+    /// True when there are roots, and a chain leads to one of them.
+    #[must_use]
+    pub fn trusts(&self, chain: &[CertificateDer<'_>]) -> bool {
+        self.all.as_ref().is_some_and(|all| leads_to(all, chain))
     }
 
     /// The URI that a valid chain names its holder by.
     #[must_use]
     pub fn verified_name(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<String> {
-        let (verifier, chain) = (self.0.as_ref()?, chain?);
-        let (first, rest) = chain.split_first()?;
-        verifier
-            .verify_client_cert(first, rest, UnixTime::now())
-            .ok()?;
-        uri_of(first)
+        let chain = chain.filter(|chain| self.trusts(chain))?;
+        uri_of(chain.first()?)
+    }
+
+    /// Start of the fingerprint of the root that a chain leads to, for people: which roots are still needed.
+    #[must_use]
+    pub fn root_of(&self, chain: Option<&[CertificateDer<'_>]>) -> Option<String> {
+        let chain = chain?;
+        let mut each = self.each.iter();
+        let found = each.find(|(_, root)| leads_to(root, chain));
+        found.map(|(name, _)| name.clone())
     }
 }
 
-fn uri_of(certificate: &CertificateDer<'_>) -> Option<String> {
+fn leads_to(roots: &Roots, chain: &[CertificateDer<'_>]) -> bool {
+    let Some((first, rest)) = chain.split_first() else {
+        return false;
+    };
+    let now = UnixTime::now();
+    roots.verify_client_cert(first, rest, now).is_ok()
+}
+
+/// The first 8 bytes of the SHA-256 fingerprint of a certificate.
+#[must_use]
+pub fn fingerprint(certificate: &[u8]) -> String {
+    let digest = Sha256::digest(certificate);
+    let bytes = digest.iter().take(8);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The first URI among the names of a certificate.
+#[must_use]
+pub fn uri_of(certificate: &CertificateDer<'_>) -> Option<String> {
     use x509_parser::extensions::GeneralName;
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let names = parsed.subject_alternative_name().ok()??;
@@ -212,10 +272,13 @@ fn uri_of(certificate: &CertificateDer<'_>) -> Option<String> {
         })
 }
 
-/// The value that binds a password proof to this channel.
+/// When the first certificate of a chain to end does so, in ms of the wall clock.
 #[must_use]
-pub fn binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Option<[u8; 32]> {
-    connection
-        .export_keying_material([0; 32], EXPORTER_LABEL, None)
-        .ok()
+pub fn end_of(chain: &[CertificateDer<'_>]) -> Option<i64> {
+    let ends = chain.iter().filter_map(|one| {
+        let (_, parsed) = x509_parser::parse_x509_certificate(one).ok()?;
+        let seconds = parsed.validity().not_after.timestamp();
+        Some(seconds.saturating_mul(1000))
+    });
+    ends.min()
 }

@@ -165,6 +165,8 @@ pub struct Timing {
     pub report_refresh: Duration,
     /// Probes go out this often; none when zero.
     pub probe: Duration,
+    /// A connection is renewed when it is that old; never when zero.
+    pub renew_after: Duration,
 }
 
 impl Default for Timing {
@@ -180,6 +182,7 @@ impl Default for Timing {
             limbo: Duration::from_secs(2),
             report_refresh: Duration::from_secs(60),
             probe: Duration::from_secs(15),
+            renew_after: Duration::from_secs(24 * 3600),
         }
     }
 }
@@ -234,6 +237,8 @@ pub struct MeshConfig {
     pub trust_domain: String,
     /// What links may be opened with.
     pub auth: LinkAuth,
+    /// Stands for the certificate shown and the roots trusted: other ones have another number.
+    pub tls: u64,
     /// The links of this site.
     pub links: Vec<LinkConfig>,
     /// Names of reply destinations (R12 c).
@@ -261,6 +266,7 @@ impl MeshConfig {
             denied_sites: BTreeSet::new(),
             trust_domain: "causeway".to_owned(),
             auth: LinkAuth::default(),
+            tls: 0,
             links: Vec::new(),
             reply_patterns: vec!["*.reply.>".to_owned()],
             spread: false,

@@ -2,7 +2,7 @@
 //! done. No clock, socket or chance of its own; equal inputs give equal actions.
 //!
 //! This file only dispatches. Connections: `dialling`, `proof`, `handshake`, `syncing`,
-//! `ending`.
+//! `renewing`, `withdrawing`, `ending`.
 //! Records: `flooding`, `entries`, `showing`. Routes: `mapping`, `rings`. Time: `timers`.
 
 mod configuring;
@@ -13,12 +13,14 @@ mod flooding;
 mod handshake;
 mod mapping;
 mod proof;
+mod renewing;
 mod rings;
 mod showing;
 mod syncing;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod withdrawing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -147,7 +149,9 @@ impl Mesh {
             Event::Ring { link, level } => self.ring(link, level, now, out),
             Event::Pending(pending) => self.set_pending(&pending),
             Event::Closed { conn, why } => self.closed(conn, why, now, out),
-            Event::Withdrawn { conn } => self.withdraw(conn, now, out),
+            Event::Drained { link, conn } => self.drained(link, conn, now, out),
+            Event::Distrusted { conn } => self.distrust(conn, now, out),
+            Event::Expired { conn } => self.expire(conn, now, out),
             Event::Interest(changes) => {
                 changes
                     .into_iter()
@@ -195,6 +199,13 @@ impl Mesh {
             .map(|(id, _)| id)
     }
 
+    /// The connection that a link sends its data over, or will as soon as the older one has nothing
+    /// under way.
+    #[must_use]
+    pub fn conn(&self, link: LinkId) -> Option<ConnId> {
+        self.link_of(link)?.up
+    }
+
     /// The own epoch; it rises when a later process of this claim turns out to have run before.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
@@ -236,7 +247,7 @@ impl Mesh {
             FrameType::Accept => self.accept(conn, &decode_control(kind, body)?, now, out),
             FrameType::Refuse => self.refused(conn, &decode_control(kind, body)?, now, out),
             FrameType::Bye => self.bye(conn, &decode_control(kind, body)?, now, out),
-            FrameType::Ping => self.ping(conn, decode_control(kind, body)?, out),
+            FrameType::Ping => self.ping(conn, decode_control(kind, body)?, now, out),
             FrameType::Pong => self.pong(conn, decode_control(kind, body)?, now, out),
             FrameType::Digest => self.digest(conn, &decode_control(kind, body)?, out),
             FrameType::Req => self.request(conn, &decode_control(kind, body)?, now, out),

@@ -2,7 +2,8 @@
 //!
 //! The driver owns sockets and timers. It keeps three promises: the frames of a connection arrive
 //! in order, one at a time; a connection that ends without [`Action::Close`] is reported by
-//! [`Event::Closed`]; after an [`Action::AskRoom`] there is an [`Event::Room`].
+//! [`Event::Closed`]; after an [`Action::AskRoom`] there is an [`Event::Room`], after an
+//! [`Action::Drain`] an [`Event::Drained`], unless the link ends before it.
 
 use std::sync::Arc;
 
@@ -30,8 +31,14 @@ pub struct ControlFrame {
 pub struct Transport {
     /// The name in the peer's certificate, when its chain was verified.
     pub verified: Option<String>,
+    /// Start of the fingerprint of the root that the chain ended at; display data.
+    pub root: Option<String>,
     /// This end showed a certificate.
     pub has_certificate: bool,
+    /// The number of certificate and roots that it was opened under ([`MeshConfig::tls`]).
+    pub tls: u64,
+    /// When the first certificate of both chains ends, in ms of the wall clock; 0 = never.
+    pub ends_ms: i64,
     /// TLS exporter value of 3.2; `None` on plain TCP.
     pub binding: Option<[u8; 32]>,
     /// 32 fresh random bytes.
@@ -143,8 +150,21 @@ pub enum Event {
         /// Why.
         why: CloseCause,
     },
-    /// The certificate that a connection was opened with is not valid any more.
-    Withdrawn {
+    /// Everything that a link had sent over a connection that is renewed is acknowledged; answer to
+    /// [`Action::Drain`].
+    Drained {
+        /// Which link.
+        link: LinkId,
+        /// Its newer connection.
+        conn: ConnId,
+    },
+    /// The peer's chain of a connection leads to no root that is still in force.
+    Distrusted {
+        /// Which.
+        conn: ConnId,
+    },
+    /// The peer's certificate of a connection is over.
+    Expired {
         /// Which.
         conn: ConnId,
     },
@@ -216,6 +236,20 @@ pub enum Action {
         max_frame: u32,
         /// Capabilities chosen.
         caps: u64,
+    },
+    /// The link has a newer connection. Its data arrives over both; nothing more is sent over the
+    /// older one, and [`Event::Drained`] is said when all that was is acknowledged. Rule: R25.
+    Drain {
+        /// Which link.
+        link: LinkId,
+        /// The newer connection.
+        conn: ConnId,
+    },
+    /// Data is sent over the newer connection from now on, first what was not acknowledged over the
+    /// older one, marked. Rule: R25.
+    TakeOver {
+        /// Which link.
+        link: LinkId,
     },
     /// New routes.
     Publish(Arc<Routes>),
@@ -294,6 +328,10 @@ pub enum MeshLog {
 pub enum Counter {
     /// A link reached `up`.
     Connects(LinkId),
+    /// A link that is up went on over a newer connection.
+    Renewals(LinkId),
+    /// A newer connection was not to be had; the older one stays.
+    RenewalFailures(LinkId),
     /// A connection of a link ended, by the word of 3.5.
     Disconnects(&'static str),
     /// A refusal given or received.

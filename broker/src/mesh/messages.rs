@@ -156,6 +156,9 @@ pub struct Ping {
     /// The sender will send something at least this often.
     #[prost(uint32, tag = "2")]
     pub interval_ms: u32,
+    /// Whoever dialled the connection is asked to renew it (R25).
+    #[prost(bool, tag = "3")]
+    pub renew: bool,
 }
 
 /// Answer to a PING.

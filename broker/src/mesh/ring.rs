@@ -182,6 +182,8 @@ pub struct Ring {
     progress: Now,
     taken: Now,
     over: u64,
+    carrier: Option<ConnId>,
+    is_draining: bool,
 }
 
 impl Ring {
@@ -199,7 +201,46 @@ impl Ring {
             progress: now,
             taken: now,
             over: 0,
+            carrier: None,
+            is_draining: false,
         }
+    }
+
+    /// The connection whose numbers count: frames go out over it, and acknowledgements of another
+    /// one mean others.
+    #[must_use]
+    pub const fn carrier(&self) -> Option<ConnId> {
+        self.carrier
+    }
+
+    /// From now on frames go out over that connection, or over none.
+    pub const fn set_carrier(&mut self, conn: Option<ConnId>) {
+        self.carrier = conn;
+        self.is_draining = false;
+    }
+
+    /// Sends nothing more until [`Self::take_over`]. Rule: R25.
+    pub const fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
+    /// True when it sends nothing, and all that it sent is acknowledged.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.is_draining && self.sent.is_empty()
+    }
+
+    /// Goes on over another connection and starts numbering anew. What was not acknowledged goes
+    /// first, marked, in its order; gives how many that are. Rule: R25.
+    pub fn take_over(&mut self, conn: ConnId, now: Now) -> usize {
+        let count = self.sent.len();
+        while let Some(mut frame) = self.sent.pop_back() {
+            frame.is_marked = true;
+            self.unsent.push_front(frame);
+        }
+        (self.acked, self.progress) = (0, now);
+        self.set_carrier(Some(conn));
+        count
     }
 
     /// Frames sent or waiting.
@@ -321,6 +362,9 @@ impl Ring {
     /// The next frame for the socket, numbered. From here on it counts as given to the transport.
     /// Frames whose time is over are dropped on the way and do not use a number.
     pub fn next(&mut self, now: Now) -> Option<Sending<'_>> {
+        if self.is_draining {
+            return None;
+        }
         while let Some(frame) = self.unsent.pop_front() {
             if frame.is_over(now).is_some() {
                 self.bytes -= frame.cost();
@@ -394,6 +438,7 @@ impl Ring {
         sent.iter_mut().for_each(|frame| frame.is_marked = true);
         let unsent = std::mem::take(&mut self.unsent);
         (self.bytes, self.acked, self.progress) = (0, 0, now);
+        self.set_carrier(None);
         self.update_level(now);
         sent.into_iter().chain(unsent)
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::forward;
-use super::ids::{Bid, ClaimId, ConnId, Epoch, LinkId, Sid};
+use super::ids::{Bid, ClaimId, Epoch, LinkId, Sid};
 
 /// Hops above 2·ecc + 16 are no way but a wandering.
 const HOP_SLACK: u16 = 16;
@@ -56,8 +56,6 @@ pub struct Content {
     pub sites: Vec<SiteRoute>,
     /// By label: short id and own link, for what is reached.
     pub next: Vec<Vec<(Sid, LinkId)>>,
-    /// By link: the connection that carries data.
-    pub conns: Vec<Option<ConnId>>,
     /// Short ids of denied sites.
     pub denied: BTreeSet<Sid>,
     /// Longest way in hops.
@@ -147,12 +145,6 @@ impl Routes {
     #[must_use]
     pub fn is_reachable(&self, bid: Bid) -> bool {
         self.site(bid).is_some_and(|site| site.way.is_some())
-    }
-
-    /// The connection that carries the data of a link.
-    #[must_use]
-    pub fn conn(&self, link: LinkId) -> Option<ConnId> {
-        self.content.conns.get(link.index()).copied().flatten()
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod auth;
 pub(super) mod hello;
 pub(super) mod link;
+pub(super) mod renewal;
 pub(super) mod sync;
 #[cfg(test)]
 mod tests;
@@ -102,6 +103,8 @@ pub(super) struct Peer {
     pub(super) sid: Sid,
     pub(super) spec_hash: String,
     pub(super) live_conn: u64,
+    /// It wants the connection to follow the one that is up (R25).
+    pub(super) renews: bool,
     pub(super) max_frame: u32,
     pub(super) caps: u64,
 }
@@ -135,6 +138,18 @@ pub(super) struct Session {
     pub(super) number: u64,
     pub(super) credential: Credential,
     pub(super) secret: Option<Secret>,
+    /// What this end had to show.
+    pub(super) offer: Option<renewal::Offer>,
+    /// It is to follow the connection that is up (R25).
+    pub(super) renews: bool,
+    /// Whoever dialled it is asked to renew it.
+    pub(super) asks_renewal: bool,
+    /// The peer has asked for that.
+    pub(super) is_asked: bool,
+    /// What it was opened with counts no longer, and it is closed then.
+    pub(super) withdrawn: Option<Now>,
+    /// The peer has nothing under way on it any more: it is renewed.
+    pub(super) is_peer_drained: bool,
     pub(super) auth: auth::Exchange,
     pub(super) hello_sent: bool,
     pub(super) accept_sent: bool,
@@ -162,6 +177,12 @@ impl Session {
             number: 0,
             credential: Credential::None,
             secret: None,
+            offer: None,
+            renews: false,
+            asks_renewal: false,
+            is_asked: false,
+            withdrawn: None,
+            is_peer_drained: false,
             auth: auth::Exchange::default(),
             hello_sent: false,
             accept_sent: false,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::core::Mesh;
 use super::ids::{Bid, Epoch, Instance, LinkId, Now, Sid};
-use super::report::{LinkReport, Report, Role, SiteState};
-use super::session::{Credential, LinkState};
+use super::report::{LinkReport, ProbeResult, Report, Role, SiteState};
+use super::session::link::Link;
+use super::session::{Credential, LinkState, Session};
 
 /// Longest error text in a report.
 const MAX_ERROR: usize = 120;
@@ -17,6 +18,8 @@ pub struct MeshStatus {
     pub network: String,
     /// This site.
     pub site: String,
+    /// Hash of the specification that is in force here.
+    pub spec_hash: String,
     /// Its short id.
     pub sid: Sid,
     /// Its broker id.
@@ -78,6 +81,8 @@ pub struct SiteStatus {
     pub entries: usize,
     /// How long it has not been reached.
     pub unreachable: Option<Duration>,
+    /// What the last probe to it showed.
+    pub probe: ProbeResult,
     /// Links that it advertises, as hashes of their names, with the broker at the other end.
     pub advertised: Vec<(u32, Bid)>,
 }
@@ -105,6 +110,8 @@ pub struct LinkStatus {
     pub rtt: Option<Duration>,
     /// What it was opened with.
     pub credential: Credential,
+    /// Start of the fingerprint of the root that the peer's certificate ended at.
+    pub root: Option<String>,
     /// It runs over plain TCP.
     pub is_plain: bool,
     /// The peer has the same specification; nothing while not connected.
@@ -113,6 +120,8 @@ pub struct LinkStatus {
     pub pending: u64,
     /// What went wrong last.
     pub last_error: String,
+    /// How long ago another claim of the peer's site was refused here.
+    pub rival: Option<Duration>,
 }
 
 /// One site report.
@@ -144,6 +153,7 @@ impl Mesh {
         MeshStatus {
             network: self.config.network.clone(),
             site: self.config.site.clone(),
+            spec_hash: self.config.facts.spec_hash.clone(),
             sid: self.config.sid,
             bid: self.id.bid,
             instance: self.claim.instance,
@@ -194,6 +204,7 @@ impl Mesh {
             ihash: entries.map_or(0, |claim| claim.ihash),
             entries: entries.map_or(0, super::interest::remote::Interest::len),
             unreachable: record.lost.map(|_| record.unreached_for(now)),
+            probe: self.probes.result(record.id.bid),
             advertised: record
                 .links
                 .iter()
@@ -216,11 +227,13 @@ impl Mesh {
             reason: link.reason,
             since: now.since(link.since),
             rtt: session.and_then(|session| session.rtt),
-            credential: session.map_or(Credential::None, |session| session.credential),
+            credential: session.map_or(Credential::None, |session| credential(session, link)),
+            root: session.and_then(|session| session.transport.root.clone()),
             is_plain: session.is_some_and(|session| session.transport.binding.is_none()),
             has_same_spec: peer.map(|peer| peer.spec_hash == self.config.facts.spec_hash),
             pending: link.pending,
             last_error: link.last_error.clone(),
+            rival: link.rival.map(|at| now.since(at)),
         })
     }
 
@@ -281,11 +294,21 @@ impl Mesh {
             rtt_us: link.rtt.map_or(0, |rtt| two_digits(micros(rtt))),
             pending: link.pending,
             credential: link.credential.into(),
-            root: String::new(),
+            root: link.root.unwrap_or_default(),
             last_error,
             probe_us: probe.trip.map_or(0, micros),
             probe_failed: probe.has_failed,
         }
+    }
+}
+
+/// A password that was the current one when it opened a connection may be the previous one by now.
+fn credential(session: &Session, link: &Link) -> Credential {
+    let secrets = &link.config.secrets;
+    match &session.secret {
+        Some(secret) if secrets.current.as_ref() == Some(secret) => Credential::Current,
+        Some(secret) if secrets.previous.as_ref() == Some(secret) => Credential::Previous,
+        _ => session.credential,
     }
 }
 

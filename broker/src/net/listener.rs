@@ -12,20 +12,24 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::connection::{Peer, Reader, Shared, Writer, serve};
 use super::{foreign, tls};
 use crate::broker::Broker;
 use crate::broker::connections::OpenGuard;
 use crate::config::Config;
+use crate::config::file::Listener;
 use crate::security::certificate::Names;
 
 const BACKLOG: i32 = 4096;
+const TLS: &str = "stomp_tls";
 
 /// The open listeners.
 #[derive(Debug)]
 pub struct Listeners {
     shared: Shared,
+    holders: TaskTracker,
     open: BTreeMap<&'static str, Open>,
     /// How many were opened since the start.
     opened: u64,
@@ -67,12 +71,73 @@ pub fn bind(host: &str, port: u16) -> anyhow::Result<TcpListener> {
     make().with_context(|| format!("cannot listen on {address}"))
 }
 
-impl Listeners {
-    /// None open yet.
+/// Ports that are bound, and through which nothing is served yet: whoever connects waits.
+#[derive(Debug, Default)]
+pub struct Reserved(BTreeMap<(String, u16), TcpListener>);
+
+impl Reserved {
+    /// Binds a port for later.
+    ///
+    /// # Errors
+    /// The address does not parse, or the port is taken.
+    pub fn reserve(&mut self, host: &str, port: u16) -> anyhow::Result<()> {
+        let listener = bind(host, port)?;
+        self.0.insert((host.to_owned(), port), listener);
+        Ok(())
+    }
+
+    /// The port, if it is reserved.
     #[must_use]
-    pub fn new(shared: Shared) -> Self {
+    pub fn get(&self, host: &str, port: u16) -> Option<&TcpListener> {
+        self.0.get(&(host.to_owned(), port))
+    }
+
+    /// The port as it was reserved, or bound now.
+    ///
+    /// # Errors
+    /// The address does not parse, or the port is taken.
+    pub fn bind(&mut self, host: &str, port: u16) -> anyhow::Result<TcpListener> {
+        match self.0.remove(&(host.to_owned(), port)) {
+            Some(reserved) => Ok(reserved),
+            None => bind(host, port),
+        }
+    }
+}
+
+/// Reserves the ports for clients.
+///
+/// # Errors
+/// A port is taken, or the certificate cannot be used.
+pub fn reserve(config: &Config, ports: &mut Reserved) -> anyhow::Result<()> {
+    let wanted = wanted(config);
+    if wanted.contains_key(TLS) {
+        server_config(config)?;
+    }
+    for address in wanted.values() {
+        ports.reserve(&address.ip().to_string(), address.port())?;
+    }
+    Ok(())
+}
+
+/// The listeners of a configuration.
+fn wanted(config: &Config) -> BTreeMap<&'static str, SocketAddr> {
+    let listeners = &config.broker.listeners;
+    let all = [("stomp", &listeners.stomp), (TLS, &listeners.stomp_tls)];
+    let address = |(name, listener): (&'static str, &Option<Listener>)| {
+        let listener = listener.as_ref()?;
+        let address = SocketAddr::new(listener.bind.parse().ok()?, listener.port);
+        Some((name, address))
+    };
+    all.into_iter().filter_map(address).collect()
+}
+
+impl Listeners {
+    /// None open yet; `holders` tells when their ports are free again.
+    #[must_use]
+    pub fn new(shared: Shared, holders: TaskTracker) -> Self {
         Self {
             shared,
+            holders,
             open: BTreeMap::new(),
             opened: 0,
             tls: Arc::default(),
@@ -84,22 +149,9 @@ impl Listeners {
     ///
     /// # Errors
     /// A port is taken, or the certificate cannot be used.
-    pub fn apply(&mut self, config: &Config) -> anyhow::Result<()> {
-        let listeners = &config.broker.listeners;
-        let wanted: BTreeMap<&'static str, SocketAddr> = [
-            ("stomp", &listeners.stomp),
-            ("stomp_tls", &listeners.stomp_tls),
-        ]
-        .into_iter()
-        .filter_map(|(name, listener)| {
-            let listener = listener.as_ref()?;
-            Some((
-                name,
-                SocketAddr::new(listener.bind.parse().ok()?, listener.port),
-            ))
-        })
-        .collect();
-        if wanted.contains_key("stomp_tls") {
+    pub fn apply(&mut self, config: &Config, ports: &mut Reserved) -> anyhow::Result<()> {
+        let wanted = wanted(config);
+        if wanted.contains_key(TLS) {
             self.tls.store(Some(server_config(config)?));
         }
         let mut opened = Vec::new();
@@ -112,7 +164,7 @@ impl Listeners {
                 opened.push((
                     *name,
                     *address,
-                    bind(&address.ip().to_string(), address.port())?,
+                    ports.bind(&address.ip().to_string(), address.port())?,
                 ));
             }
         }
@@ -128,11 +180,12 @@ impl Listeners {
         for (name, address, listener) in opened {
             let cancel = self.shared.cancel.child_token();
             tracing::info!(listener = name, %address, "listening");
-            let tls = (name == "stomp_tls").then(|| self.tls.clone());
+            let tls = (name == TLS).then(|| self.tls.clone());
             self.opened += 1;
             let number = self.opened;
             let (shared, until) = (self.shared.clone(), cancel.clone());
-            tokio::spawn(accept(listener, number, shared, tls, until));
+            self.holders
+                .spawn(accept(listener, number, shared, tls, until));
             let open = Open {
                 number,
                 address,

@@ -66,6 +66,8 @@ struct State {
     written: usize,
     is_flushing: bool,
     is_closed: bool,
+    /// The last words are in: no message comes behind them.
+    has_last_words: bool,
     /// Ends of frames in `pending`, with whether it may be dropped, and the same of `writing`.
     marks: Marks,
     writing_marks: Marks,
@@ -80,6 +82,10 @@ struct State {
 }
 
 impl State {
+    const fn takes_nothing(&self) -> bool {
+        self.is_closed || self.has_last_words
+    }
+
     /// Tells the broker's account what is held.
     fn count(&mut self) {
         let bytes = self.pending.len() + self.writing.len().max(self.in_hand);
@@ -161,12 +167,26 @@ impl Outbound {
     /// Appends a frame that must not be dropped (replies, receipts, queue messages in ack modes).
     pub fn push(&self, parts: &[&[u8]]) -> Append {
         let mut state = self.lock();
-        if state.is_closed {
+        if state.takes_nothing() {
             return Append::Closed;
         }
         append(&mut state, parts, false);
         state.count();
         Append::Queued
+    }
+
+    /// Appends the answer to the end of a session, if there is one. Messages that come later stay in
+    /// their queues: a client does not read behind the RECEIPT of its DISCONNECT.
+    pub fn push_last(&self, words: &[u8]) {
+        let mut state = self.lock();
+        if state.is_closed {
+            return;
+        }
+        if !words.is_empty() {
+            append(&mut state, &[words], false);
+            state.count();
+        }
+        state.has_last_words = true;
     }
 
     /// Bytes that may wait now.
@@ -182,7 +202,7 @@ impl Outbound {
     /// Appends a topic message; when the limit is reached the oldest droppable frames go first.
     pub fn push_droppable(&self, parts: &[&[u8]]) -> Append {
         let mut state = self.lock();
-        if state.is_closed {
+        if state.takes_nothing() {
             return Append::Closed;
         }
         let size: usize = parts.iter().map(|part| part.len()).sum();
@@ -208,7 +228,7 @@ impl Outbound {
         encode: impl FnOnce(u64, &mut Vec<u8>),
     ) -> Append {
         let mut state = self.lock();
-        if state.is_closed {
+        if state.takes_nothing() {
             return Append::Closed;
         }
         let token = state.unacked.add(delivered);
@@ -229,7 +249,7 @@ impl Outbound {
         seq: u64,
     ) -> Append {
         let mut state = self.lock();
-        if state.is_closed {
+        if state.takes_nothing() {
             return Append::Closed;
         }
         append(&mut state, parts, false);

@@ -108,8 +108,11 @@ impl ConnectionSink {
     /// Ends a read batch: what was published goes out first, the client's own replies last.
     pub fn finish_batch(&mut self) {
         self.count_held();
-        if self.held.is_empty() && !self.replies.is_empty() {
-            self.outbound.push(&[&self.replies]);
+        if self.held.is_empty() && (self.is_closing || !self.replies.is_empty()) {
+            match self.is_closing {
+                true => self.outbound.push_last(&self.replies),
+                false => drop(self.outbound.push(&[&self.replies])),
+            }
             self.replies.clear();
             self.work.touch(&self.outbound);
         }

@@ -7,6 +7,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+/// The label of the exporter value that the password proof is bound to (3.2).
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-causeway-link-1";
+
 /// Why certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -58,14 +61,23 @@ pub fn identity(certificate: &[u8], key: &[u8]) -> Result<Identity, TlsError> {
     Ok(Identity { chain, key })
 }
 
+/// Reads certificates, one after another.
+///
+/// # Errors
+/// One is not PEM.
+pub fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    CertificateDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsError::Roots(error.to_string()))
+}
+
 /// Reads root certificates.
 ///
 /// # Errors
 /// There is none, or one does not parse.
 pub fn roots(bundle: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(bundle) {
-        let certificate = certificate.map_err(|error| TlsError::Roots(error.to_string()))?;
+    for certificate in certificates(bundle)? {
         store.add(certificate)?;
     }
     if store.is_empty() {
@@ -129,4 +141,24 @@ pub fn client(
             builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?
         }
     }))
+}
+
+/// The value that binds a password proof to this channel.
+#[must_use]
+pub fn binding<Data>(connection: &rustls::ConnectionCommon<Data>) -> Option<[u8; 32]> {
+    connection
+        .export_keying_material([0; 32], EXPORTER_LABEL, None)
+        .ok()
+}
+
+/// Random bytes that no other exchange has.
+#[must_use]
+pub fn nonce() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    if aws_lc_rs::rand::fill(&mut bytes).is_err() {
+        // A nonce that is not random would let a proof be replayed.
+        tracing::error!("the system gives no random bytes");
+        std::process::abort();
+    }
+    bytes
 }

@@ -210,6 +210,19 @@ impl QueueCell {
         })
     }
 
+    /// Keeps a message that the process before this one kept; no limit refuses it. False when the
+    /// queue was removed.
+    pub fn restore(self: &Arc<Self>, arrival: Arrival, work: &mut Work) -> bool {
+        let mut inner = self.lock();
+        if inner.is_removed {
+            return false;
+        }
+        let Inner { queue, effects, .. } = &mut *inner;
+        queue.restore(arrival, effects);
+        self.perform(&mut inner, work);
+        true
+    }
+
     /// Takes a message of a topic. When the queue is full the oldest that wait make room for it;
     /// returns how many messages were lost, that one included when nothing could make room.
     pub fn enqueue_dropping(self: &Arc<Self>, message: &Message, work: &mut Work) -> u64 {

@@ -232,6 +232,30 @@ impl Queue {
         Some((offer, outlook))
     }
 
+    /// Everything that is kept, in the order of service, whoever holds it. `show` is told what
+    /// custody remembers of it, and whether somebody has it.
+    pub fn stock<T>(&self, show: impl Fn(&Message, Option<&History>, bool) -> T) -> Vec<T> {
+        let show = |kept: &Kept| {
+            show(
+                &kept.message,
+                kept.history.as_deref(),
+                kept.holder.is_some(),
+            )
+        };
+        self.kept.values().map(show).collect()
+    }
+
+    /// Keeps what was kept elsewhere, whatever the limits say.
+    pub fn restore(&mut self, arrival: Arrival, effects: &mut Vec<Effect>) {
+        let Arrival { message, history } = arrival;
+        let seq = self.admit(message, effects);
+        if history != History::default()
+            && let Some(kept) = self.kept.get_mut(&seq)
+        {
+            kept.history = Some(Box::new(history));
+        }
+    }
+
     /// Takes a message of another broker.
     pub fn take_over(&mut self, arrival: Arrival, effects: &mut Vec<Effect>) -> Admission {
         let Arrival { message, history } = arrival;

@@ -202,12 +202,18 @@ impl Queue {
         if self.is_full_for(message.len()) {
             return Admission::Full;
         }
+        self.admit(message, effects);
+        Admission::Accepted
+    }
+
+    /// Takes a message whatever the limits say; its number.
+    pub(super) fn admit(&mut self, message: Message, effects: &mut Vec<Effect>) -> u64 {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.counters.enqueued += 1;
         self.bytes += message.len();
         self.insert_ready(seq, message, effects);
-        Admission::Accepted
+        seq
     }
 
     /// True when a message of that size would not be admitted. An empty queue takes any size.

@@ -45,6 +45,43 @@ impl From<Operation> for Verb {
     }
 }
 
+/// What decides about a right. Positions are those among the entries, or the user's own rights, of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// The rights on temporary destinations.
+    Temporary {
+        /// Whether they name a group of the user.
+        is_allowed: bool,
+    },
+    /// Advisories are the broker's own: nobody sends them.
+    Advisory,
+    /// A right of the user's own that denies.
+    Denied(usize),
+    /// A right of the user's own that allows.
+    Own(usize),
+    /// An entry that names a group of the user.
+    Entry(usize),
+    /// Nothing grants it.
+    Nothing,
+}
+
+impl Decision {
+    /// Whether it is a yes.
+    #[must_use]
+    pub const fn is_allowed(self) -> bool {
+        match self {
+            Self::Temporary { is_allowed } => is_allowed,
+            Self::Own(_) | Self::Entry(_) => true,
+            Self::Advisory | Self::Denied(_) | Self::Nothing => false,
+        }
+    }
+}
+
+/// Stands for everybody who is logged in.
+const EVERYBODY: &str = "*";
+/// What brokers tell about themselves.
+const ADVISORIES: &str = "ActiveMQ.Advisory.>";
+
 #[derive(Debug, Clone)]
 struct Rule {
     is_queue: bool,
@@ -113,34 +150,47 @@ impl Rules {
     /// grant has to cover the whole of it.
     #[must_use]
     pub fn may(&self, identity: &Identity, verb: Verb, kind: Kind, name: &str) -> bool {
+        self.decide(identity, verb, kind, name).is_allowed()
+    }
+
+    /// The same with what decides it.
+    #[must_use]
+    pub fn decide(&self, identity: &Identity, verb: Verb, kind: Kind, name: &str) -> Decision {
+        let is_among = |groups: &BTreeSet<String>| {
+            groups.contains(EVERYBODY) || !groups.is_disjoint(&identity.groups)
+        };
         if kind.is_temporary() {
-            let allowed = &self.temporary[index(verb)];
-            return allowed.contains("*") || !allowed.is_disjoint(&identity.groups);
+            let is_allowed = is_among(&self.temporary[index(verb)]);
+            return Decision::Temporary { is_allowed };
         }
         let is_queue = kind == Kind::Queue;
-        if verb == Verb::Write && !is_queue && destination::matches("ActiveMQ.Advisory.>", name) {
-            return false;
+        if verb == Verb::Write && !is_queue && destination::matches(ADVISORIES, name) {
+            return Decision::Advisory;
         }
-        let mine = &identity.permissions;
-        if mine
-            .iter()
-            .any(|grant| grant.is_deny && grant.covers(is_queue, name, verb))
-        {
-            return false;
+        let mine = |is_deny: bool| {
+            identity
+                .permissions
+                .iter()
+                .position(|grant| grant.is_deny == is_deny && grant.covers(is_queue, name, verb))
+        };
+        if let Some(position) = mine(true) {
+            return Decision::Denied(position);
         }
-        mine.iter()
-            .any(|grant| !grant.is_deny && grant.covers(is_queue, name, verb))
-            || self.rules.iter().any(|rule| {
-                rule.is_queue == is_queue
-                    && covers(&rule.pattern, name)
-                    && !rule.groups[index(verb)].is_disjoint(&identity.groups)
-            })
+        if let Some(position) = mine(false) {
+            return Decision::Own(position);
+        }
+        let entry = self.rules.iter().position(|rule| {
+            rule.is_queue == is_queue
+                && covers(&rule.pattern, name)
+                && is_among(&rule.groups[index(verb)])
+        });
+        entry.map_or(Decision::Nothing, Decision::Entry)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Rules, Verb};
+    use super::{Decision, Rules, Verb};
     use crate::config::file::{Authorization, Entry, User};
     use crate::model::Kind;
 
@@ -169,6 +219,7 @@ mod tests {
                 entry(Some(">"), None, "admins"),
                 entry(None, Some("mcollective.>"), "mc"),
                 entry(None, Some("ActiveMQ.Advisory.>"), "mc"),
+                entry(None, Some("news"), "*"),
             ],
             ..Authorization::default()
         };
@@ -199,6 +250,8 @@ mod tests {
             ("mc", Verb::Read, Kind::Topic, "ActiveMQ.Advisory.x", true),
             ("own", Verb::Write, Kind::Queue, "q.1", true),
             ("own", Verb::Read, Kind::Queue, "q.1", false),
+            ("own", Verb::Read, Kind::Topic, "news", true),
+            ("own", Verb::Read, Kind::Topic, "news.x", false),
             ("own", Verb::Write, Kind::TempQueue, "anything", true),
         ];
         for (name, verb, kind, destination, expected) in rows {
@@ -208,6 +261,43 @@ mod tests {
                 expected,
                 "{name} {verb:?} {destination}"
             );
+        }
+    }
+
+    #[test]
+    fn what_decides_is_told_by_its_place() {
+        let rules = rules();
+        let rows = [
+            ("amq", Verb::Read, Kind::Queue, "x", Decision::Entry(0)),
+            ("amq", Verb::Read, Kind::Topic, "x", Decision::Nothing),
+            (
+                "mc",
+                Verb::Read,
+                Kind::Topic,
+                "mcollective.secret",
+                Decision::Denied(0),
+            ),
+            ("own", Verb::Write, Kind::Queue, "q.1", Decision::Own(0)),
+            ("own", Verb::Read, Kind::Topic, "news", Decision::Entry(3)),
+            (
+                "own",
+                Verb::Write,
+                Kind::Topic,
+                "ActiveMQ.Advisory.x",
+                Decision::Advisory,
+            ),
+            (
+                "own",
+                Verb::Admin,
+                Kind::TempQueue,
+                "x",
+                Decision::Temporary { is_allowed: true },
+            ),
+        ];
+        for (name, verb, kind, destination, expected) in rows {
+            let identity = rules.identity(name).expect("a user of the table");
+            let found = rules.decide(identity, verb, kind, destination);
+            assert_eq!(found, expected, "{name} {verb:?} {destination}");
         }
     }
 

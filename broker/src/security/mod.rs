@@ -8,5 +8,5 @@ pub mod password;
 pub mod pattern;
 pub mod throttle;
 
-pub use authz::{Rules, Verb};
+pub use authz::{Decision, Rules, Verb};
 pub use identity::Identity;

@@ -11,14 +11,12 @@ use crate::ports::Block;
 pub(super) struct Addresses {
     /// Tells clusters apart that can be joined.
     pub(super) number: u8,
-    /// Of the node, and of the API server.
+    /// Of the node, of the API server and of the cluster's DNS server.
     pub(super) node: Ipv4Addr,
     /// Of the pods, with its length.
     pub(super) pods: String,
     /// Of the Services, with its length.
     pub(super) services: String,
-    /// Where the cluster's DNS server would be.
-    pub(super) dns: Ipv4Addr,
     /// The Service of the API server.
     pub(super) api_service: Ipv4Addr,
     /// First of the ports.
@@ -49,7 +47,6 @@ impl Addresses {
             node,
             pods: format!("10.{pods}.0.0/24"),
             services: format!("10.{services}.0.0/16"),
-            dns: Ipv4Addr::new(10, services, 0, 10),
             api_service: Ipv4Addr::new(10, services, 0, 1),
             base,
             _block: block,
@@ -65,6 +62,17 @@ impl Addresses {
     /// An address that a Service of type LoadBalancer can have.
     pub(super) fn load_balancer(&self, last: u8) -> Ipv4Addr {
         Ipv4Addr::new(10, 230 + self.number, 0, last)
+    }
+
+    /// Whether that is the node, or its end of the pods' network.
+    pub(super) fn is_node(&self, address: Ipv4Addr) -> bool {
+        address == self.node || address == Ipv4Addr::new(10, 210 + self.number, 0, 1)
+    }
+
+    /// Whether only pods have such an address.
+    pub(super) fn is_pod(&self, address: Ipv4Addr) -> bool {
+        let [first, second, third, _] = address.octets();
+        [first, second, third] == [10, 210 + self.number, 0] && !self.is_node(address)
     }
 
     /// The API server.

@@ -1,28 +1,28 @@
 //! A cluster under test, from its start to its end.
 
 use std::fs::File;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::json;
 
 use super::address::Addresses;
+use super::balancers::Balancers;
 use super::border::Border;
 use super::daemon::Daemon;
 use super::identities::Identities;
+use super::names::Names;
 use super::namespace::Namespace;
 use super::parts::Parts;
 use super::stages::Stages;
-use super::{control_plane, images, node, remains};
+use super::{audit, control_plane, images, node, remains};
 use crate::process::{Finished, Folder, need, run};
 use crate::wait;
 
-/// Five times the slowest start that was seen on two cores.
-const READY: Duration = Duration::from_secs(60);
+/// Ten times the slowest start on two free cores; a minute was seen on busy ones.
+const READY: Duration = Duration::from_secs(120);
 
 /// How long one `kubectl` may take.
 const KUBECTL: Duration = Duration::from_secs(120);
@@ -30,6 +30,8 @@ const KUBECTL: Duration = Duration::from_secs(120);
 /// How much of a cluster a test needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// etcd and API server: nobody writes but the test and what it tests. Needs no root.
+    ApiServer,
     /// etcd, API server and controllers: pods stay Pending. Needs no root.
     ControlPlane,
     /// Pods run, Services lead to them. Needs root.
@@ -39,11 +41,13 @@ pub enum Level {
 /// A running cluster. Dropped, it is gone without a trace; one that `KUBECONFIG` names stays.
 pub struct Cluster {
     daemons: Vec<Daemon>,
+    pub(super) balancers: Mutex<Option<Balancers>>,
+    pub(super) names: Option<Names>,
     namespace: Option<Namespace>,
-    addresses: Option<Addresses>,
+    pub(super) addresses: Option<Addresses>,
     has_images: Mutex<bool>,
     parts: Option<Parts>,
-    kubectl: PathBuf,
+    pub(super) kubectl: PathBuf,
     kubeconfig: PathBuf,
     // Held until everything is gone: others clear what nobody holds.
     _lock: Option<File>,
@@ -51,26 +55,6 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster of all tests that run now and need this level; it ends with the last of them.
-    ///
-    /// # Errors
-    /// A prerequisite is missing, or a part does not start.
-    pub fn shared(level: Level) -> Result<Arc<Self>> {
-        static RUNNING: [Mutex<Weak<Cluster>>; 2] = [
-            const { Mutex::new(Weak::new()) },
-            const { Mutex::new(Weak::new()) },
-        ];
-        let mut running = RUNNING[level as usize]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(cluster) = running.upgrade() {
-            return Ok(cluster);
-        }
-        let cluster = Arc::new(Self::start(level, 0)?);
-        *running = Arc::downgrade(&cluster);
-        Ok(cluster)
-    }
-
     /// Starts a cluster and waits until it is ready. Full nodes with different numbers can be joined.
     ///
     /// # Errors
@@ -89,12 +73,14 @@ impl Cluster {
         let lock = File::create(folder.path().join(remains::LOCK))?;
         lock.lock().context("locking a new folder")?;
         let addresses = match level {
-            Level::ControlPlane => Addresses::on_loopback()?,
+            Level::ApiServer | Level::ControlPlane => Addresses::on_loopback()?,
             Level::FullNode => Addresses::in_namespace(number)?,
         };
         let identities = Identities::make(folder.path(), &addresses, node::NAME)?;
         let mut cluster = Self {
             daemons: Vec::new(),
+            balancers: Mutex::new(None),
+            names: None,
             namespace: None,
             addresses: None,
             has_images: Mutex::new(false),
@@ -110,17 +96,28 @@ impl Cluster {
             cluster.start_containers(&addresses, &identities)?;
             stages.reached("containerd started");
         }
-        cluster.start_control_plane(&addresses, &identities, &mut stages)?;
+        cluster.start_api_server(&addresses, &identities, &mut stages)?;
+        if level != Level::ApiServer {
+            cluster.start_controllers(&addresses, &identities, &mut stages)?;
+        }
         if level == Level::FullNode {
             cluster.start_node(&addresses, &identities, &mut stages)?;
         }
+        let node = addresses.node;
         cluster.addresses = Some(addresses);
+        if level == Level::FullNode {
+            let access = cluster.access(None)?;
+            let names = cluster.inside(|| Names::serve(node, &access))?;
+            cluster.names = Some(names);
+        }
         Ok(cluster)
     }
 
     fn existing(kubeconfig: PathBuf) -> Result<Self> {
         let cluster = Self {
             daemons: Vec::new(),
+            balancers: Mutex::new(None),
+            names: None,
             namespace: None,
             addresses: None,
             has_images: Mutex::new(true),
@@ -136,7 +133,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn start_control_plane(
+    fn start_api_server(
         &mut self,
         addresses: &Addresses,
         identities: &Identities,
@@ -144,12 +141,20 @@ impl Cluster {
     ) -> Result<()> {
         let etcd = control_plane::etcd(self.folder(), addresses);
         self.part("etcd", &etcd)?;
-        self.part(
-            "kube-apiserver",
-            &control_plane::api_server(addresses, identities),
-        )?;
+        let mut api_server = control_plane::api_server(addresses, identities);
+        api_server.extend(audit::arguments(self.folder())?);
+        self.part("kube-apiserver", &api_server)?;
         self.until("the API server", &["get", "--raw", "/readyz"], "ok")?;
         stages.reached("API server ready");
+        Ok(())
+    }
+
+    fn start_controllers(
+        &mut self,
+        addresses: &Addresses,
+        identities: &Identities,
+        stages: &mut Stages,
+    ) -> Result<()> {
         self.part(
             "kube-controller-manager",
             &control_plane::controllers(self.folder(), addresses, identities),
@@ -231,33 +236,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// Gives a Service of type LoadBalancer its address, as a cloud would. Other clusters that are
-    /// joined to this one reach it there.
+    /// Gives an image that was imported another name beside its own, such as one that a chart asks for.
     ///
     /// # Errors
-    /// There is no such Service, or no network of ours.
-    pub fn balance(&self, namespace: &str, service: &str, last: u8) -> Result<Ipv4Addr> {
-        let address = self.load_balancer(last)?;
-        let patch = json!({"status": {"loadBalancer": {"ingress": [{"ip": address}]}}});
-        self.kubectl(&[
-            "patch",
-            "service",
-            service,
-            &format!("--namespace={namespace}"),
-            "--subresource=status",
-            "--type=merge",
-            &format!("--patch={patch}"),
-        ])?;
-        Ok(address)
-    }
-
-    /// The address that [`Self::balance`] will give.
-    ///
-    /// # Errors
-    /// The cluster has no network of ours.
-    pub fn load_balancer(&self, last: u8) -> Result<Ipv4Addr> {
-        let addresses = self.addresses.as_ref().context("not a cluster of ours")?;
-        Ok(addresses.load_balancer(last))
+    /// The cluster has no node of ours, or not that image.
+    pub fn name_image(&self, image: &str, name: &str) -> Result<()> {
+        images::name(self.folder(), image, name)
     }
 
     /// Lays a cable to another cluster with another number.
@@ -335,13 +319,17 @@ impl Cluster {
         }
     }
 
-    fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.folder.path()
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        // They would ask an API server that is gone.
+        self.names = None;
+        let balancers = self.balancers.get_mut();
+        *balancers.unwrap_or_else(PoisonError::into_inner) = None;
         if self.parts.is_some() {
             self.daemons.iter_mut().rev().for_each(Daemon::end);
             remains::clear(self.folder());

@@ -4,10 +4,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::node::ctr;
 use super::parts::{Parts, cache};
@@ -23,11 +22,31 @@ pub const OPERATOR_IMAGE: &str = "localhost/causeway-operator:test";
 /// The first container of every pod.
 pub(super) const PAUSE_IMAGE: &str = "localhost/causeway-pause:test";
 
-/// A release build of everything takes minutes on two cores.
+/// Like a release in all that a program does, and built in a part of the time.
+const PROFILE: &str = "image";
+
+/// The profile of what is shipped, whose sizes are bounded.
+const RELEASE: &str = "release";
+
+/// What a build of that profile takes on two free cores.
+const EXPECTED: &str = "minutes at first, seconds after a change";
+
+const MEGABYTE: u64 = 1_000_000;
+
+/// The most that the broker's image may have, in megabytes.
+const BROKER_LIMIT: u64 = 15;
+
+/// The most that the operator's image may have, in megabytes.
+const OPERATOR_LIMIT: u64 = 30;
+
+/// A build of everything takes minutes on two cores.
 const BUILD: Duration = Duration::from_secs(3600);
 
 /// buildah and its pushes take less than a second.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The crates with the programs.
+const PACKAGES: [&str; 4] = ["-p", "causeway-broker", "-p", "causeway-operator"];
 
 /// The only target whose static programs resolve names without further files.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -47,52 +66,88 @@ pub(super) fn import_pause(folder: &Path, parts: &Parts) -> Result<()> {
 
 /// Builds both programs of the project, makes their images and brings them onto the node.
 pub(super) fn import_ours(folder: &Path) -> Result<()> {
-    let programs = build_programs()?;
-    for (image, product, program) in [
-        (BROKER_IMAGE, "broker", "causeway-broker"),
-        (OPERATOR_IMAGE, "operator", "causeway"),
+    let target = cache()?.join("programs");
+    std::fs::create_dir_all(&target)?;
+    // Another source tree builds to the same place.
+    let lock = File::create(target.join("lock"))?;
+    lock.lock().context("waiting for another build")?;
+    let programs = build_programs(&target)?;
+    for (image, product, program, limit) in [
+        (BROKER_IMAGE, "broker", "causeway-broker", BROKER_LIMIT),
+        (OPERATOR_IMAGE, "operator", "causeway", OPERATOR_LIMIT),
     ] {
         let recipe = source().join(product).join("Dockerfile");
         let program = programs.join(program);
         let bytes = std::fs::metadata(&program)?.len();
+        say(&format!("{image}: {} MB", bytes / MEGABYTE));
+        // What is built fast is larger than what is shipped.
+        ensure!(
+            profile() != RELEASE || bytes <= limit * MEGABYTE,
+            "{image} may have {limit} MB and has {bytes} bytes"
+        );
         import(folder, image, &recipe, &program)?;
-        say(&format!("{image}: {} MB", bytes / 1_000_000));
     }
     Ok(())
 }
 
-/// The folder with the static programs, which a release ships too; built once per test run.
-fn build_programs() -> Result<PathBuf> {
-    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if built.is_none() {
-        *built = Some(cargo_build()?);
-    }
-    built.clone().context("the programs were just built")
+/// Gives an image of the node another name.
+pub(super) fn name(folder: &Path, image: &str, name: &str) -> Result<()> {
+    ctr(folder, &["images", "tag", "--force", image, name])?;
+    Ok(())
 }
 
-fn cargo_build() -> Result<PathBuf> {
-    let target = cache()?.join("programs");
-    std::fs::create_dir_all(&target)?;
-    let lock = File::create(target.join("lock"))?;
-    lock.lock().context("waiting for another build")?;
-    say("building the static programs of the images: minutes after a change, else a second");
+/// The folder with the static programs.
+fn build_programs(target: &Path) -> Result<PathBuf> {
+    let profile = profile();
+    say(&format!(
+        "building the static programs of the images with profile {profile}: {EXPECTED}"
+    ));
     let started = Instant::now();
+    forget_other_tree(target, &profile)?;
+    // The profile of these images strips by itself; as they are shipped release.sh does, in this way.
+    let flags = match profile == RELEASE {
+        true => "-C target-feature=+crt-static -C strip=symbols",
+        false => "-C target-feature=+crt-static",
+    };
+    let mut command = cargo(target);
+    command
+        .args(["build", "--locked", "--profile", &profile])
+        .args(["--target", TARGET])
+        .args(PACKAGES)
+        // `mold -run` works like that, and a release is not linked with it.
+        .env_remove("LD_PRELOAD")
+        .env("RUSTFLAGS", flags);
+    run(&mut command, BUILD)?.success("cargo build")?;
+    say(&format!("built in {} s", seconds(started.elapsed())));
+    Ok(target.join(TARGET).join(profile))
+}
+
+/// Cargo takes the crates of another source tree for those of this one where their files are older.
+fn forget_other_tree(target: &Path, profile: &str) -> Result<()> {
+    let note = target.join("source");
+    let own = source().canonicalize()?.display().to_string();
+    let last = std::fs::read_to_string(&note).ok();
+    if last.as_ref() == Some(&own) {
+        return Ok(());
+    }
+    let mut clean = cargo(target);
+    clean.args(["clean", "--profile", profile, "--target", TARGET]);
+    run(clean.args(PACKAGES), PATIENCE)?.success("cargo clean")?;
+    Ok(std::fs::write(note, own)?)
+}
+
+fn cargo(target: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--release", "--locked", "--target", TARGET])
-        .args(["-p", "causeway-broker", "-p", "causeway-operator"])
-        .arg("--target-dir")
-        .arg(&target)
-        .current_dir(source())
-        // `mold -run` works like that, and a release is not linked with it.
-        .env_remove("LD_PRELOAD")
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
-    run(&mut command, BUILD)?.success("cargo build --release")?;
-    say(&format!("built in {} s", seconds(started.elapsed())));
-    Ok(target.join(TARGET).join("release"))
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(source());
+    command
+}
+
+/// The profile that programs of images are built with.
+fn profile() -> String {
+    std::env::var("CAUSEWAY_E2E_PROFILE").unwrap_or_else(|_| PROFILE.to_owned())
 }
 
 fn source() -> PathBuf {

@@ -90,7 +90,7 @@ pub(super) fn kubelet(
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": cgroup,
-        "clusterDNS": [addresses.dns],
+        "clusterDNS": [addresses.node],
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": format!("unix://{}", folder.join(SOCKET).display()),
         // A full disk of this machine is not what is tested.

@@ -1,6 +1,5 @@
 //! One broker in a pod that may do nothing but run, as a user would deploy it by hand.
 
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use super::print;
 
 /// The password of the README's documents.
-const PASSWORD: &str = "pI1jweRV";
+pub const PASSWORD: &str = "pI1jweRV";
 
 /// A site that runs in a cluster, in a namespace that takes only pods of the restricted profile.
 pub struct Site<'a> {
@@ -47,13 +46,7 @@ impl Site<'_> {
 
     /// Logs in through the Service.
     pub fn connect(&self) -> Result<Client> {
-        let address = [
-            "get",
-            "service",
-            "broker",
-            "--output=jsonpath={.spec.clusterIP}",
-        ];
-        let address: Ipv4Addr = self.cluster.kubectl(&self.here(&address))?.trim().parse()?;
+        let address = self.cluster.service_address(self.namespace, "broker")?;
         let connect = || Client::connect_to((address, 61613).into(), MCOLLECTIVE, PASSWORD);
         self.cluster.inside(connect)
     }

@@ -1,8 +1,27 @@
 //! The schemas, the documents and the images on a real Kubernetes.
 
 mod brokers;
+mod cli;
+mod definitions;
+mod development_authority;
+mod faults;
 mod full_node;
+mod full_node_bad_input;
+mod full_node_handover;
+mod full_node_operator;
+mod full_node_regions;
+mod full_node_services;
+mod local_operator;
+mod lost_secrets;
+mod operator;
+mod region;
+mod rights;
+mod rules;
 mod schemas;
+mod surroundings;
+mod users;
+mod users_live;
+mod users_scale;
 
 use std::process::Command;
 

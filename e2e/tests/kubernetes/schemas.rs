@@ -65,6 +65,8 @@ fn merge(spec: &mut Value, changes: Value) {
 fn refused() -> Vec<(&'static str, Value)> {
     let link = |link: Value| json!({"links": [link]});
     let shape = |topology: Value| json!({"topology": topology});
+    let service =
+        |service: Value| json!({"siteDefaults": {"listeners": {"stomp": {"service": service}}}});
     let entry = |entry: Value| json!({"authorization": {"entries": [entry]}});
     let many: Vec<Value> = (0..33).map(|n| json!({"name": format!("s{n}")})).collect();
     let twice = json!([{"name": "ie", "id": 7}, {"name": "uk", "id": 7}]);
@@ -154,6 +156,18 @@ fn refused() -> Vec<(&'static str, Value)> {
             "exactly one of uri, commonName",
             user("certificate", certificate(json!({}))),
         ),
+        (
+            "Generated passwords differ per cluster",
+            user("generated", json!({"credentials": {"type": "Generated"}})),
+        ),
+        (
+            "nodePort needs type",
+            network("port", service(json!({"nodePort": 31613}))),
+        ),
+        (
+            "issuerRef is for source CertManager",
+            network("issuer", json!({"tls": {"source": "CertManager"}})),
+        ),
     ]
 }
 
@@ -239,6 +253,7 @@ fn the_definitions_and_the_documents_of_the_readme_are_accepted() -> Result<()> 
     Ok(())
 }
 
+/// O9: what schema and rules can refuse they refuse, each with words.
 #[test]
 fn every_rule_refuses_with_its_message_and_the_command_refuses_too() -> Result<()> {
     let cluster = cluster()?;

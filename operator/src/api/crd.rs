@@ -25,7 +25,50 @@ pub fn definition(kind: &str) -> Option<CustomResourceDefinition> {
 pub fn definition_json(kind: &str) -> Option<Value> {
     let mut value = serde_json::to_value(definition(kind)?).ok()?;
     drop_empty_lists(&mut value);
+    let properties = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties")?;
+    // Without it, tools that wait take an object that nobody has looked at for one that is well.
+    properties["status"]["default"] = serde_json::json!({"observedGeneration": -1});
+    strip_foreign(&mut properties["spec"]);
     Some(value)
+}
+
+/// Fields whose types are Kubernetes' own: their texts are many times as long as ours, and are known.
+pub const FOREIGN: [&str; 6] = [
+    "affinity",
+    "clients",
+    "monitoring",
+    "resources",
+    "tolerations",
+    "topologySpreadConstraints",
+];
+
+fn strip_foreign(value: &mut Value) {
+    let Value::Object(fields) = value else {
+        return;
+    };
+    for (key, field) in fields.iter_mut() {
+        if FOREIGN.contains(&key.as_str()) {
+            if let Some(parts) = field.as_object_mut() {
+                let own = parts.remove("description");
+                parts.values_mut().for_each(drop_descriptions);
+                parts.extend(own.map(|own| ("description".to_owned(), own)));
+            }
+        } else {
+            strip_foreign(field);
+        }
+    }
+}
+
+/// Drops the texts of a schema; a property that is called `description` is a schema and stays.
+fn drop_descriptions(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            fields.retain(|key, field| key != "description" || !field.is_string());
+            fields.values_mut().for_each(drop_descriptions);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_descriptions),
+        _ => {}
+    }
 }
 
 /// The definition of a kind as one YAML document.

@@ -1,10 +1,15 @@
 //! The two custom resources as Rust types, their CEL rules and their default constants; no other logic.
 
+pub mod cluster;
+pub mod condition;
 pub mod crd;
+pub mod fields;
 pub mod link;
 pub mod network;
 pub mod patterns;
 pub mod shared;
+pub mod site;
+pub mod status;
 pub mod user;
 
 pub use network::{BrokerNetwork, BrokerNetworkSpec};

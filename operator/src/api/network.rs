@@ -9,11 +9,19 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::cluster::{
+    Image, ImageOverride, NetworkPolicy, NetworkPolicyMode, Override, OverrideKind, PullPolicy,
+    Readiness, Service, ServiceType, TrafficPolicy, Update, UpdatePolicy,
+};
 pub use super::link::{
     LINK_COST, Link, LinkAuth, LinkAuthMode, LinkCredentials, LinkState, Shape, Topology, Tuning,
 };
 use super::patterns;
-use super::shared::{BundleRef, Entry};
+use super::shared::{BundleRef, Entry, IssuerRef};
+pub use super::site::{
+    Endpoint, EndpointDns, Listener, ListenerState, Listeners, Site, SiteDefaults, SiteMode,
+};
+use super::status::BrokerNetworkStatus;
 
 /// Port of the STOMP listener where nothing else is said.
 pub const STOMP_PORT: u16 = 61613;
@@ -41,6 +49,15 @@ pub const UNKNOWN_END: &str = "links[].between must name entries of sites";
     namespaced,
     cel,
     derive = "PartialEq",
+    status = "BrokerNetworkStatus",
+    printcolumn = r#"{"name":"SITES","type":"string","jsonPath":".status.summary.sites","description":"Sites that are well, of all"}"#,
+    printcolumn = r#"{"name":"LINKS","type":"string","jsonPath":".status.summary.links","description":"Links that are up, of all that are enabled"}"#,
+    printcolumn = r#"{"name":"READY","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status","description":"Whether this cluster's part is as declared and serves"}"#,
+    printcolumn = r#"{"name":"SYNC","type":"string","jsonPath":".status.conditions[?(@.type=='PeersInSync')].status","description":"Whether the other sites have the same documents"}"#,
+    printcolumn = r#"{"name":"LOCAL","type":"string","jsonPath":".status.localSites","description":"Sites that this cluster runs","priority":1}"#,
+    printcolumn = r#"{"name":"CONFIG","type":"string","jsonPath":".status.conditions[?(@.type=='ConfigApplied')].status","description":"Whether the brokers run what is declared","priority":1}"#,
+    printcolumn = r#"{"name":"REASON","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason","description":"Why it is ready or not","priority":1}"#,
+    printcolumn = r#"{"name":"AGE","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     doc = "A network of message brokers: sites, the links between them, and who may do what.",
     validation = Rule::new("size(self.metadata.name) <= 24 && self.metadata.name.matches('^[a-z][a-z0-9]*(-[a-z0-9]+)*$')")
         .message("metadata.name starts every child name: a DNS-1035 label of at most 24 characters without \"--\""),
@@ -66,6 +83,15 @@ pub const UNKNOWN_END: &str = "links[].between must name entries of sites";
         .field_path(".topology"),
 )]
 pub struct BrokerNetworkSpec {
+    /// What Ready waits for; default Local: this cluster's sites alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Readiness>,
+    /// The brokers' image; absent: the operator's, kept until a change that restarts. A change restarts brokers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
+    /// How brokers are stopped and brought up to date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<Update>,
     /// What every site has that does not say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site_defaults: Option<SiteDefaults>,
@@ -99,6 +125,9 @@ pub struct BrokerNetworkSpec {
     /// Who may do what with which destinations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
+    /// Who may reach the brokers' pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkPolicy>,
     /// Settings of the brokers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
@@ -119,126 +148,31 @@ fn tls_listener_rule(listener: &str) -> String {
     )
 }
 
-/// What sites have in common.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SiteDefaults {
-    /// Listeners; a site's own fields win one by one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listeners: Option<Listeners>,
-}
-
-/// One site: one broker, one place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, KubeSchema)]
+/// Where certificates come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(oldSelf.id) || (has(self.id) && self.id == oldSelf.id)")
-        .message("sites[].id is immutable"),
+    validation = Rule::new("(self.source == 'CertManager') == has(self.issuerRef)")
+        .message("issuerRef is for source CertManager, and required there"),
 )]
-pub struct Site {
-    /// Name, unique in the network.
-    #[schemars(length(min = 1, max = 24), regex(pattern = patterns::SITE))]
-    pub name: String,
-    /// Short id of the routing protocol; derived from the name where it is not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub id: Option<i32>,
-    /// Labels that users' `sites.matchLabels` select by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("maxProperties" = 16))]
-    pub labels: Option<BTreeMap<String, String>>,
-    /// Whether the broker runs; default Running.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<SiteMode>,
-    /// Where the other sites dial this one; absent: nobody outside can.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<Endpoint>,
-    /// Listeners of this site.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub listeners: Option<Listeners>,
-}
-
-/// Whether a site runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub enum SiteMode {
-    /// The broker runs.
-    #[default]
-    Running,
-    /// The broker is stopped, everything else is kept.
-    Stopped,
-}
-
-/// Where a site is dialled from outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Endpoint {
-    /// Host name or IP address.
-    #[schemars(length(min = 1, max = 253))]
-    pub host: String,
-    /// Port; default: the port of the link listener.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: Option<i32>,
-}
-
-/// The listeners of a site.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Listeners {
-    /// STOMP; default port 61613, open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stomp: Option<Listener>,
-    /// STOMP over TLS; default port 61614, closed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stomp_tls: Option<Listener>,
-    /// Links of other sites, always TLS; default port 61618, open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub link: Option<Listener>,
-    /// Health, metrics and status over HTTP; default port 8161, open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admin: Option<Listener>,
-}
-
-/// One listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Listener {
-    /// TCP port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: Option<i32>,
-    /// Whether it is open.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<ListenerState>,
-}
-
-/// Whether a listener is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ListenerState {
-    /// It accepts connections.
-    Open,
-    /// Nothing listens.
-    Closed,
-}
-
-/// Where certificates come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct Tls {
-    /// The source of the sites' certificates.
+    /// The source of the sites' certificates. A change restarts brokers.
     pub source: TlsSource,
-    /// Name of each site's Secret of type kubernetes.io/tls; {network} and {site} are replaced.
+    /// Who issues the sites' certificates; source CertManager only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer_ref: Option<IssuerRef>,
+    /// Name of each site's Secret of type kubernetes.io/tls; {network} and {site} are replaced. A change restarts brokers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_name_template: Option<String>,
-    /// Roots of the other sites.
+    /// Roots of the other sites. Another name restarts brokers, other contents do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_bundle_ref: Option<BundleRef>,
     /// First part of the identity in certificates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = patterns::DOMAIN))]
     pub trust_domain: Option<String>,
-    /// Roots of client certificates; absent: none are accepted.
+    /// Roots of client certificates; absent: none are accepted. Another name restarts brokers, other contents do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_trust_bundle_ref: Option<BundleRef>,
 }
@@ -246,6 +180,8 @@ pub struct Tls {
 /// Sources of certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TlsSource {
+    /// Certificates that cert-manager issues.
+    CertManager,
     /// Secrets that somebody else fills.
     Secret,
     /// A certificate authority made for trying things out.

@@ -15,8 +15,13 @@ pub const DURATION: &str = "^[0-9]+(ms|s|m|h|d)$";
 pub const SIZE: &str = "^[0-9]+(Ki|Mi|Gi)?$";
 /// Pattern of a trust domain.
 pub const DOMAIN: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
+/// Pattern of the name of an object of the cluster: it leads to no other path.
+pub const OBJECT: &str = DOMAIN;
 /// Pattern of a login name.
 pub const USERNAME: &str = r"^[^\x00-\x1f\x7f]+$";
+
+/// Pattern of an image's digest.
+pub const DIGEST: &str = "^sha256:[0-9a-f]{64}$";
 
 /// A pattern with its meaning.
 pub struct Known {
@@ -29,7 +34,7 @@ pub struct Known {
 }
 
 /// Every pattern of the schema.
-pub const ALL: [Known; 8] = [
+pub const ALL: [Known; 9] = [
     Known {
         pattern: SITE,
         words: "lower-case letters and digits, in parts joined by single hyphens",
@@ -70,12 +75,30 @@ pub const ALL: [Known; 8] = [
         words: "text without control characters",
         matches: |text| !text.is_empty() && !text.chars().any(|letter| letter.is_ascii_control()),
     },
+    Known {
+        pattern: DIGEST,
+        words: "sha256: and 64 hexadecimal digits",
+        matches: is_digest,
+    },
 ];
+
+/// Whether a text can be the name of an object of the cluster. The schema says so, too; a definition that is older does not.
+#[must_use]
+pub fn is_object(text: &str) -> bool {
+    is_edged(text, "-.")
+}
 
 /// The meaning of a pattern of the schema.
 #[must_use]
 pub fn find(pattern: &str) -> Option<&'static Known> {
     ALL.iter().find(|known| known.pattern == pattern)
+}
+
+fn is_digest(text: &str) -> bool {
+    text.strip_prefix("sha256:").is_some_and(|hex| {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        hex.len() == 64 && hex.bytes().all(is_hex)
+    })
 }
 
 fn is_lower(letter: char) -> bool {

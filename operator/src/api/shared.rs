@@ -19,8 +19,24 @@ pub const MAX_SITE_LINKS: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NameRef {
     /// Name of the object.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = patterns::OBJECT))]
     pub name: String,
+}
+
+/// An issuer of cert-manager.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IssuerRef {
+    /// Name of the issuer.
+    #[schemars(length(min = 1, max = 253), regex(pattern = patterns::OBJECT))]
+    pub name: String,
+    /// Kind; default Issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: Option<String>,
+    /// Group; default cert-manager.io.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub group: Option<String>,
 }
 
 /// A host and a port that can be dialled.
@@ -41,7 +57,7 @@ pub struct BundleRef {
     #[serde(default)]
     pub kind: BundleKind,
     /// Name of the object.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = patterns::OBJECT))]
     pub name: String,
     /// Key inside it.
     #[serde(default = "default_bundle_key")]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::patterns;
 use super::shared::NameRef;
+use super::status::BrokerUserStatus;
 
 /// A user of one network.
 #[derive(Debug, Clone, PartialEq, Eq, CustomResource, KubeSchema, Serialize, Deserialize)]
@@ -21,12 +22,22 @@ use super::shared::NameRef;
     namespaced,
     cel,
     derive = "PartialEq",
+    status = "BrokerUserStatus",
+    printcolumn = r#"{"name":"NETWORK","type":"string","jsonPath":".spec.networkRef.name","description":"The network"}"#,
+    printcolumn = r#"{"name":"USER","type":"string","jsonPath":".status.username","description":"Login name"}"#,
+    printcolumn = r#"{"name":"SITES","type":"string","jsonPath":".status.summary","description":"Sites of this cluster where the user is in force, of all that know it"}"#,
+    printcolumn = r#"{"name":"READY","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status","description":"Whether the user is in force"}"#,
+    printcolumn = r#"{"name":"CREDENTIAL","type":"string","jsonPath":".status.credentialVersion","description":"Which credential is in force","priority":1}"#,
+    printcolumn = r#"{"name":"REASON","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].reason","description":"Why it is in force or not","priority":1}"#,
+    printcolumn = r#"{"name":"AGE","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     doc = "A user of a network of message brokers.",
     validation = Rule::new("size(self.metadata.name) <= 63")
         .message("metadata.name names the generated Secret: at most 63 characters"),
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("self.credentials.type != 'Generated' || (has(self.sites) && has(self.sites.names) && size(self.sites.names) == 1)")
+        .message("Generated passwords differ per cluster: limit the user to exactly one site by sites.names"),
     validation = Rule::new("has(self.username) == has(oldSelf.username) && (!has(self.username) || self.username == oldSelf.username)")
         .message("username is immutable"),
 )]
@@ -141,8 +152,8 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(self.type in ['Password','PasswordHash']) == has(self.secretRef) && (self.type == 'Certificate') == has(self.certificate)")
-        .message("secretRef is for Password and PasswordHash, certificate for Certificate"),
+    validation = Rule::new("(self.type in ['Password','PasswordHash']) == has(self.secretRef) && (self.type == 'Certificate') == has(self.certificate) && (!has(self.generated) || self.type == 'Generated')")
+        .message("secretRef is for Password and PasswordHash, certificate for Certificate, generated for Generated"),
 )]
 pub struct Credentials {
     /// The kind of proof.
@@ -151,6 +162,9 @@ pub struct Credentials {
     /// The Secret of a password or its hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<PasswordRef>,
+    /// How a generated password changes; type Generated only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated: Option<Generated>,
     /// The identity in the client's certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<ClientCertificate>,
@@ -163,8 +177,18 @@ pub enum CredentialKind {
     Password,
     /// An Argon2id hash in a Secret.
     PasswordHash,
+    /// A password that is made here, in the Secret NAME-credentials.
+    Generated,
     /// A client certificate.
     Certificate,
+}
+
+/// How a generated password changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Generated {
+    /// Any change of this text makes another password; the one before stays good until the next change.
+    #[schemars(length(min = 1, max = 64))]
+    pub rotation: String,
 }
 
 /// Where a password or its hash is kept.
@@ -172,7 +196,7 @@ pub enum CredentialKind {
 #[serde(rename_all = "camelCase")]
 pub struct PasswordRef {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = patterns::OBJECT))]
     pub name: String,
     /// Key of the current one; default password or passwordHash.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,9 +1,9 @@
 //! `causeway completion SHELL`.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Exit, LowArgs, out};
+use super::invoked::Invoked;
+use super::{Exit, out};
 
 /// Arguments of `causeway completion`.
 #[derive(Debug, clap::Args)]
@@ -18,9 +18,10 @@ pub struct Args {
 
 /// Prints the script on standard output.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mut command = LowArgs::command();
+    let invoked = Invoked::now();
+    let mut command = invoked.command();
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, "causeway", &mut script);
+    clap_complete::generate(args.shell, &mut command, invoked.file(), &mut script);
     out::print(script)?;
     Ok(Exit::Good)
 }

@@ -6,10 +6,12 @@ use super::Exit;
 use super::input::FileError;
 use super::out::{self, OutError};
 use crate::client::StompError;
+use crate::client::cluster::ClusterError;
 use crate::client::http::HttpError;
 use crate::client::locate::FindError;
 use crate::client::password::PasswordError;
 use crate::client::target::OwnHeader;
+use crate::dump::BundleError;
 use crate::local::state::StateError;
 
 /// Arguments that do not go together, in words.
@@ -48,6 +50,12 @@ fn known(error: &(dyn Error + 'static)) -> Option<Exit> {
     }
     if let Some(error) = error.downcast_ref::<StateError>() {
         return is_usage(error.is_usage());
+    }
+    if let Some(error) = error.downcast_ref::<ClusterError>() {
+        return is_usage(error.is_usage());
+    }
+    if let Some(error) = error.downcast_ref::<BundleError>() {
+        return is_usage(matches!(error, BundleError::There(_)));
     }
     if let Some(error) = error.downcast_ref::<HttpError>() {
         return match error {

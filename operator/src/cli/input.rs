@@ -5,9 +5,11 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Output, out};
+use super::{Exit, Output, out};
 use crate::documents::parse::MAX_BYTES;
-use crate::documents::{Problem, Source};
+use crate::documents::{Problem, Severity, Source};
+use crate::network::load::{Loaded, load};
+use crate::network::validate::MissingSecrets;
 
 /// A file that was named cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,30 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, Vec<String>> {
     } else {
         Err(errors)
     }
+}
+
+/// Reads files; which of them cannot be read is said.
+///
+/// # Errors
+/// One of them cannot.
+pub fn sources(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, Exit> {
+    read(paths).map_err(|errors| {
+        let errors = errors.iter();
+        errors.for_each(|error| out::complain(format_args!("error: {error}")));
+        Exit::BadInput
+    })
+}
+
+/// A network from files, for a question about it: what a Secret would hold is not needed, and warnings are not said.
+///
+/// # Errors
+/// The files cannot be read, or hold no valid network; all that is wrong is printed.
+pub fn network(paths: &[PathBuf], name: Option<&str>, output: Output) -> Result<Loaded, Exit> {
+    load(&sources(paths)?, name, MissingSecrets::Mark).map_err(|mut problems| {
+        problems.retain(|problem| problem.severity == Severity::Error);
+        print(&problems, output);
+        Exit::BadInput
+    })
 }
 
 /// Why a file is no text with documents.

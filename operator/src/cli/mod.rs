@@ -1,17 +1,32 @@
 //! The command line: one file per subcommand, each from its arguments to a call. No logic lives here.
 
+pub mod can_i;
+pub mod cluster_args;
+pub mod complete;
 pub mod completion;
 pub mod connect;
 pub mod crds;
+pub mod dump;
 pub mod failure;
 pub mod input;
+pub mod invoked;
+pub mod join_bundle;
+pub mod lint;
+pub mod operator;
 pub mod out;
+pub mod path;
+pub mod plan;
+mod plan_text;
 pub mod probe;
 pub mod publish;
+pub mod ready;
 pub mod render;
 mod render_dir;
 pub mod status;
+mod status_broker;
+mod status_cluster;
 pub mod subscribe;
+pub mod table;
 pub mod up;
 
 use std::process::ExitCode;
@@ -28,10 +43,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 Examples:
   causeway up deploy/examples/countries.yaml
   causeway sub stomp://127.0.0.1:61613 topic/news --user amq --from deploy/examples/countries.yaml
-  causeway render deploy/examples/countries.yaml --site ie
+  causeway lint deploy/examples/countries.yaml
+  causeway plan -f network.yaml --from old.yaml
+  causeway status mcollective -n amq
+  causeway dump mcollective -n amq
   causeway crds | kubectl apply -f -
 
-Exit codes: 0 good, 1 a negative answer, 2 bad usage or invalid input, 3 a failure of the network
+Exit codes: 0 good, 1 a negative answer or findings, 2 bad usage or invalid input, 3 a failure of the network
 or the machine."
 )]
 pub struct LowArgs {
@@ -45,23 +63,43 @@ pub struct LowArgs {
 pub enum Command {
     /// Run all sites of a network on this machine.
     Up(up::Args),
+    /// Run the sites of this cluster: the Kubernetes operator.
+    Operator(Box<operator::Args>),
     /// Print the broker's files that the documents stand for.
     Render(render::Args),
+    /// Find what is probably not meant.
+    Lint(lint::Args),
+    /// Show what an edit changes, or what a loss would come to.
+    Plan(plan::Args),
+    /// Say whether a user may do something, and why.
+    #[command(name = "can-i")]
+    CanI(can_i::Args),
+    /// Show the way between two sites.
+    Path(path::Args),
+    /// Print a Secret with a fresh certificate for a site.
+    JoinBundle(join_bundle::Args),
     /// Print the custom resource definitions.
     Crds(crds::Args),
-    /// Show how a network is, as one of its brokers sees it.
+    /// Show how a network is: from a broker, from `up`, or from the cluster.
     Status(status::Args),
+    /// Gather what somebody needs who is to help, without secrets.
+    Dump(dump::Args),
     /// Send messages to a broker.
     Pub(publish::Args),
     /// Receive messages from a broker.
     Sub(subscribe::Args),
     /// Measure how long a message takes through a broker and back.
     Probe(probe::Args),
+    /// Ask a broker or an operator whether it is ready.
+    Ready(ready::Args),
     /// Print a completion script for a shell.
     Completion(completion::Args),
     /// Run one broker, as a child of `up`.
     #[command(hide = true)]
     Broker(up::BrokerArgs),
+    /// Print what may come next on a command line.
+    #[command(name = invoked::COMPLETE, hide = true)]
+    Complete(complete::Args),
 }
 
 /// How results are printed.
@@ -98,13 +136,22 @@ impl From<Exit> for ExitCode {
 pub fn run(args: LowArgs) -> anyhow::Result<Exit> {
     match args.command {
         Command::Render(args) => render::run(&args),
+        Command::Lint(args) => lint::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::CanI(args) => can_i::run(&args),
+        Command::Path(args) => path::run(&args),
+        Command::JoinBundle(args) => join_bundle::run(&args),
         Command::Crds(args) => crds::run(&args),
         Command::Completion(args) => completion::run(&args),
         Command::Up(args) => up::run(args),
+        Command::Operator(args) => operator::run(*args),
         Command::Status(args) => status::run(&args),
+        Command::Dump(args) => dump::run(&args),
         Command::Pub(args) => publish::run(args),
         Command::Sub(args) => subscribe::run(args),
         Command::Probe(args) => probe::run(args),
+        Command::Ready(args) => ready::run(&args),
         Command::Broker(args) => up::run_broker(args),
+        Command::Complete(args) => complete::run(&args),
     }
 }

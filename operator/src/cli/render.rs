@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use causeway_broker::config::file::{SecretsFile, UsersFile};
-
 use super::{Exit, Output, input, out, render_dir};
 use crate::model::ValidNetwork;
 use crate::names::SiteName;
@@ -12,10 +10,8 @@ use crate::network::credentials::{self, HashCache, OFFLINE_SALT_KEY};
 use crate::network::load::load;
 use crate::network::placement;
 use crate::network::validate::MissingSecrets;
-use crate::render::{self, SiteFiles};
-
-/// What stands in the place of a secret.
-const REDACTED: &str = "<redacted>";
+use crate::render;
+use crate::render::redact::{REDACTED, redact};
 
 /// Arguments of `causeway render`.
 #[derive(Debug, clap::Args)]
@@ -144,34 +140,6 @@ fn files(args: &Args, network: &ValidNetwork) -> anyhow::Result<String> {
             Ok(documents.collect::<Vec<_>>().join("---\n"))
         }
     }
-}
-
-/// Hides every password, token and hash; what says that it is missing stays.
-fn redact(mut files: SiteFiles) -> anyhow::Result<SiteFiles> {
-    let hide = |text: &mut String| {
-        if !text.starts_with("<missing: ") {
-            REDACTED.clone_into(text);
-        }
-    };
-    if let Some(bytes) = files.get_mut(render::SECRETS) {
-        let mut secrets: SecretsFile = serde_yaml::from_slice(bytes)?;
-        secrets.admin_token.iter_mut().for_each(hide);
-        for link in secrets.links.values_mut() {
-            hide(&mut link.current);
-            link.previous.iter_mut().for_each(hide);
-        }
-        *bytes = serde_yaml::to_string(&secrets)?.into_bytes();
-    }
-    if let Some(bytes) = files.get_mut(render::USERS) {
-        let mut users: UsersFile = serde_yaml::from_slice(bytes)?;
-        users
-            .users
-            .iter_mut()
-            .flat_map(|user| &mut user.verifiers)
-            .for_each(hide);
-        *bytes = serde_yaml::to_string(&users)?.into_bytes();
-    }
-    Ok(files)
 }
 
 fn explain(network: &ValidNetwork) -> String {

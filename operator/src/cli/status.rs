@@ -1,24 +1,17 @@
-//! `causeway status [NAME]`.
+//! `causeway status [NAME]`: from a broker, from the network that `causeway up` runs here, or from a cluster.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::input::FileError;
+use super::cluster_args::ClusterArgs;
+use super::failure::UsageError;
+use super::invoked::Invoked;
 use super::out::{self, OutError};
-use super::{Exit, Output};
-use crate::client::http;
-use crate::client::locate::{self, Located};
-use crate::client::status::describe;
-use crate::client::view::StatusView;
+use super::status_broker::{self, Asked};
+use super::{Exit, Output, status_cluster};
+use crate::client::cluster;
+use crate::client::locate::{self, FindError};
 use crate::local::state::HOME;
-
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Figures are read again after this time, everything else as soon as it changes.
-const WAIT_SECONDS: u64 = 2;
-/// Pause between two questions, after an answer and after none.
-const PAUSE: Duration = Duration::from_millis(100);
-const RETRY: Duration = Duration::from_millis(500);
 
 /// Arguments of `causeway status`.
 #[derive(Debug, clap::Args)]
@@ -26,9 +19,17 @@ const RETRY: Duration = Duration::from_millis(500);
 Examples:
   causeway status                                   # the network that `causeway up` runs below this folder
   causeway status --watch
-  causeway status --broker http://127.0.0.1:61621   # as the second site sees it")]
+  causeway status --broker http://127.0.0.1:61621   # as the second site sees it
+  causeway status mcollective -n amq                # from the cluster of the kubeconfig
+  causeway status -A --context uk                   # every network there, a line each
+  causeway status mcollective --tls                 # what links were opened with, and the certificates
+
+Asked is the broker of --broker, else the network of --state or below .causeway, else the cluster; with -n, -A, --context,
+--kubeconfig, --tls or --cluster, and as `kubectl causeway`, the cluster. Ends with 1 if a network that is shown from a
+cluster is not Ready, if an operator has not looked at it or at one of its users as they are now, or if no operator has
+been heard of for three times the duration of its Lease.")]
 pub struct Args {
-    /// Name of the network, where several were started below this folder; not together with --state, which names one.
+    /// Name of the network, where there are several; not together with --state, which names one.
     pub name: Option<String>,
     /// The admin page of the broker to ask, instead of NAME or --state.
     #[arg(long, value_name = "URL", conflicts_with = "name")]
@@ -39,136 +40,75 @@ pub struct Args {
     /// The state folder of `causeway up`, if it is not below .causeway; it holds one network, so no NAME is taken.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["broker", "name"])]
     pub state: Option<PathBuf>,
+    /// Ask the cluster, whatever runs here.
+    #[arg(long, conflicts_with_all = ["broker", "state"], help_heading = "Cluster")]
+    pub cluster: bool,
+    /// Networks of all namespaces.
+    #[arg(long, short = 'A', conflicts_with_all = ["broker", "state", "namespace"], help_heading = "Cluster")]
+    pub all_namespaces: bool,
+    /// Which cluster.
+    #[command(flatten)]
+    pub place: ClusterArgs,
+    /// What links were opened with, and whether certificates are good, from the cluster.
+    #[arg(long, conflicts_with_all = ["broker", "state"], help_heading = "Cluster")]
+    pub tls: bool,
     /// Follow it until Ctrl-C.
     #[arg(long, short)]
     pub watch: bool,
-    /// Tables, or the page as it is.
+    /// Tables, or what was answered as it is.
     #[arg(long, short, value_enum, default_value_t)]
     pub output: Output,
 }
 
-/// Prints one broker's view of the network.
+impl Args {
+    fn wants_cluster(&self) -> bool {
+        self.cluster || self.all_namespaces || self.tls || self.place.is_given()
+    }
+}
+
+/// Prints how networks are.
 ///
 /// # Errors
-/// There is no network to ask, or no broker answers.
+/// There is nobody to ask, or nobody answers.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let asked = asked(args)?;
-    let token = match &args.token_file {
-        Some(path) => Some(std::fs::read_to_string(path).map_err(FileError::at(path))?),
-        None => None,
-    };
-    let token = token.as_deref().map(str::trim);
-    if args.watch {
-        return follow(args, &asked, token);
+    match source(args, Invoked::now())? {
+        Some(asked) => status_broker::run(args, asked),
+        None => status_cluster::run(args),
     }
-    let page = asked.page(token, None)?;
-    print(&asked.text(&page, args.output)?, false)?;
-    Ok(Exit::Good)
 }
 
-/// Prints what is new until Ctrl-C. A broker that does not answer is no reason to end.
-fn follow(args: &Args, asked: &Asked, token: Option<&str>) -> anyhow::Result<Exit> {
-    let (mut shown, mut known) = (String::new(), None);
-    loop {
-        let page = asked.page(token, known.as_ref());
-        let (text, pause) = match &page {
-            Ok(page) => (asked.text(page, args.output)?, PAUSE),
-            Err(error) => (format!("{error:#}\n"), RETRY),
+/// The brokers that are asked; nothing where the cluster is.
+fn source(args: &Args, invoked: Invoked) -> anyhow::Result<Option<Asked>> {
+    let has_own = args.broker.is_some() || args.state.is_some();
+    if args.wants_cluster() {
+        return match has_own {
+            false => Ok(None),
+            true => Err(UsageError(
+                "--broker and --state name brokers; -n, --context and --kubeconfig a cluster: choose one".to_owned(),
+            )
+            .into()),
         };
-        known = page.ok();
-        if text != shown {
-            print(&text, true)?;
-            shown = text;
-        }
-        std::thread::sleep(pause);
     }
-}
-
-/// Who is asked, and why them.
-struct Asked {
-    pages: Vec<String>,
-    /// The state folder that named them.
-    folder: Option<PathBuf>,
-}
-
-fn asked(args: &Args) -> anyhow::Result<Asked> {
     if let Some(url) = &args.broker {
-        return Ok(Asked {
-            pages: vec![http::address(url)?],
-            folder: None,
-        });
+        return Ok(Some(Asked::broker(url)?));
     }
-    let Located { folder, pages } = match &args.state {
-        Some(folder) => locate::at(folder)?,
-        None => locate::below(Path::new(HOME), args.name.as_deref())?,
-    };
-    Ok(Asked {
-        pages,
-        folder: Some(folder),
-    })
-}
-/// An answer, and who gave it.
-struct Page {
-    address: String,
-    revision: u64,
-    body: Vec<u8>,
-}
-
-impl Asked {
-    /// What the first broker that answers says; where an earlier page is given, its broker, once something is new.
-    fn page(&self, token: Option<&str>, known: Option<&Page>) -> anyhow::Result<Page> {
-        if let Some(known) = known {
-            let path = format!("/status?since={}&wait={WAIT_SECONDS}s", known.revision);
-            if let Ok(page) = Page::read(&known.address, &path, token) {
-                return Ok(page);
-            }
-        }
-        let mut last = None;
-        for address in &self.pages {
-            match Page::read(address, "/status", token) {
-                Ok(page) => return Ok(page),
-                Err(error) => last = Some(error),
-            }
-        }
-        let error = last.unwrap_or_else(|| anyhow::anyhow!("the network has no site"));
-        Err(match &self.folder {
-            None => error,
-            Some(folder) => error.context(format!(
-                "no broker of the network whose state is in {} answers (is `causeway up` running? {OTHERS})",
-                folder.display()
-            )),
-        })
+    if let Some(folder) = &args.state {
+        return Ok(Some(Asked::local(locate::at(folder)?)));
     }
-
-    fn text(&self, page: &Page, output: Output) -> anyhow::Result<String> {
-        if output == Output::Json {
-            let text = String::from_utf8_lossy(&page.body);
-            return Ok(format!("{}\n", text.trim_end()));
-        }
-        let told = describe(&StatusView::parse(&page.body)?);
-        Ok(match &self.folder {
-            None => told,
-            Some(folder) => format!("state folder {} ({OTHERS})\n{told}", folder.display()),
-        })
+    let has_cluster = cluster::is_there();
+    if has_cluster && invoked == Invoked::Plugin {
+        return Ok(None);
+    }
+    match locate::below(Path::new(HOME), args.name.as_deref()) {
+        Ok(located) => Ok(Some(Asked::local(located))),
+        // What is not here may be there.
+        Err(FindError::Nothing(_) | FindError::NoSuchNetwork { .. }) if has_cluster => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
-/// How to ask for something else.
-const OTHERS: &str = "another network: causeway status NAME, or --state DIR";
-
-impl Page {
-    fn read(address: &str, path: &str, token: Option<&str>) -> anyhow::Result<Self> {
-        let body = http::get(address, path, token, PATIENCE)?;
-        let revision = StatusView::parse(&body)?.revision;
-        Ok(Self {
-            address: address.to_owned(),
-            revision,
-            body,
-        })
-    }
-}
-
-fn print(text: &str, is_followed: bool) -> Result<(), OutError> {
+/// Prints a text; one that is followed takes the place of the one before.
+pub(super) fn print(text: &str, is_followed: bool) -> Result<(), OutError> {
     // Clear the screen and go to its first line.
     let clear = match is_followed && std::io::stdout().is_terminal() {
         true => "\x1b[H\x1b[2J",

@@ -47,7 +47,7 @@ pub enum HttpError {
 const fn advice(status: u16) -> &'static str {
     match status {
         401 => {
-            ": it wants the admin_token of its secrets.yaml; name a file that holds it with --token-file FILE"
+            ": it wants its admin token (admin_token of its secrets.yaml; on Kubernetes the key adminToken of the Secret NETWORK--SITE-keys); name a file that holds it with --token-file FILE"
         }
         _ => "",
     }
@@ -83,11 +83,19 @@ pub fn get(
         address: address.to_owned(),
         cause,
     })?;
+    body(address, path, &answer)
+}
+
+/// The body of a whole answer.
+///
+/// # Errors
+/// It is none, is cut short, or has another status than 200.
+pub fn body(address: &str, path: &str, answer: &[u8]) -> Result<Vec<u8>, HttpError> {
     let strange = |what| HttpError::Strange {
         address: address.to_owned(),
         what,
     };
-    let end = find(&answer, b"\r\n\r\n").ok_or_else(|| strange("no end of the headers"))?;
+    let end = find(answer, b"\r\n\r\n").ok_or_else(|| strange("no end of the headers"))?;
     let head = std::str::from_utf8(&answer[..end]).map_err(|_| strange("headers are not text"))?;
     let status = head
         .split(' ')
@@ -121,15 +129,27 @@ fn exchange(
     let mut stream = TcpStream::connect_timeout(&target, CONNECT)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(CONNECT))?;
-    let token = token.map_or(String::new(), |token| {
-        format!("Authorization: Bearer {token}\r\n")
-    });
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request(address, path, token).as_bytes())?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
     Ok(answer)
+}
+
+/// A request after whose answer the other side closes.
+#[must_use]
+pub fn request(address: &str, path: &str, token: Option<&str>) -> String {
+    let token = token.map_or(String::new(), |token| {
+        format!("Authorization: Bearer {token}\r\n")
+    });
+    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n")
+}
+
+/// Bytes of a whole answer, once its head is there.
+#[must_use]
+pub fn whole(answer: &[u8]) -> Option<usize> {
+    let end = find(answer, b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&answer[..end]).ok()?;
+    content_length(head)?.checked_add(end + 4)
 }
 
 fn content_length(head: &str) -> Option<usize> {
@@ -167,5 +187,9 @@ mod tests {
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 12";
         assert_eq!(content_length(head), Some(12));
         assert_eq!(content_length("HTTP/1.1 200 OK"), None);
+        assert_eq!(whole(head.as_bytes()), None);
+        let answer = format!("{head}\r\n\r\n0123");
+        assert_eq!(whole(answer.as_bytes()), Some(answer.len() + 8));
+        assert!(body("a:1", "/", answer.as_bytes()).is_err());
     }
 }

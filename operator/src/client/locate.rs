@@ -11,7 +11,7 @@ use crate::local::state::{self, StateError};
 pub enum FindError {
     /// No network was started below this folder.
     #[error(
-        "nothing was started by `causeway up` below {}: name another state folder with --state DIR, or a broker with --broker URL",
+        "nothing was started by `causeway up` below {}: name another state folder with --state DIR, a broker with --broker URL, or a cluster with --kubeconfig FILE",
         .0.display()
     )]
     Nothing(PathBuf),

@@ -113,6 +113,10 @@ fn pick(user: &str, documents: &Documents) -> Result<String, Option<String>> {
     let reference = match (credentials.kind, &credentials.secret_ref) {
         (CredentialKind::Password, Some(reference)) => reference,
         (CredentialKind::PasswordHash, _) => return Err(Some("only its hash is there".to_owned())),
+        (CredentialKind::Generated, _) => {
+            let place = "it is generated where the network runs; `causeway up` tells the file for --password-file";
+            return Err(Some(place.to_owned()));
+        }
         _ => return Err(Some("it logs in with a certificate".to_owned())),
     };
     let key = reference.key.as_deref().unwrap_or("password");

@@ -21,6 +21,11 @@ pub fn describe(view: &StatusView) -> String {
     if let Some(error) = &view.config.error {
         text.push_str(&format!("the files read last are not in force: {error}\n"));
     }
+    for one in view.certs.iter().flatten() {
+        if let Some(error) = &one.error {
+            text.push_str(&format!("certificate {}: {error}\n", one.file));
+        }
+    }
     for part in [sites(view), links(view), queues(view)] {
         if !part.is_empty() {
             text.push('\n');
@@ -161,6 +166,19 @@ mod tests {
         ] {
             assert!(text.contains(row), "{row} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_told_of_where_something_is_wrong_with_it() {
+        let page = serde_json::json!({"certs": [
+            {"file": "tls/tls.crt", "subject": "CN=a", "sans": [], "notAfter": "2026-01-01T00:00:00Z",
+             "problem": "expired", "error": "has ended at 2026-01-01T00:00:00Z"},
+            {"file": "good.crt", "problem": null, "error": null},
+        ]});
+        let view = StatusView::parse(page.to_string().as_bytes()).expect("a page");
+        let text = describe(&view);
+        let line = "certificate tls/tls.crt: has ended at 2026-01-01T00:00:00Z\n";
+        assert!(text.contains(line) && !text.contains("good.crt"), "{text}");
     }
 
     #[test]

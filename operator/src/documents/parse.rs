@@ -106,7 +106,7 @@ impl<'text> Builder<'text> {
         loop {
             match self.parser.next() {
                 None => return Ok(None),
-                Some(Ok((Event::Anchor(..), _))) => {}
+                Some(Ok((Event::Anchor(..) | Event::Comment(..), _))) => {}
                 Some(Ok((event, span))) => return Ok(Some((event, self.mark(&span)))),
                 Some(Err(error)) => {
                     let at = error.marker();

@@ -7,6 +7,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 use serde::Serialize;
 
 use super::tree::Mark;
+use crate::rule::Rule;
 
 /// Bytes of the longest line that is shown.
 const MAX_SHOWN: usize = 400;
@@ -62,11 +63,17 @@ pub struct Problem {
     pub help: Option<String>,
     /// The source line holds a secret and is not shown.
     pub is_secret: bool,
+    /// What `causeway lint` calls it.
+    pub rule: Option<Rule>,
 }
 
 /// A problem as `-o json` prints it.
 #[derive(Debug, Serialize)]
 struct Json<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<&'a str>,
     severity: Severity,
     reason: &'a str,
     file: &'a str,
@@ -83,6 +90,8 @@ impl Problem {
     #[must_use]
     pub fn to_json(&self) -> String {
         let json = Json {
+            rule: self.rule.map(Rule::number),
+            finding: self.rule.map(Rule::name),
             severity: self.severity,
             reason: &self.reason,
             file: &self.source.name,
@@ -195,6 +204,11 @@ impl Diagnostic for Shown<'_> {
         })
     }
 
+    fn code<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
+        let rule = self.problem.rule?;
+        Some(Box::new(rule))
+    }
+
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
         self.problem
             .help
@@ -239,6 +253,7 @@ mod tests {
                 path: String::new(),
                 help: None,
                 is_secret: false,
+                rule: None,
             };
             problem.to_text(false)
         };

@@ -47,6 +47,7 @@ impl<T> Object<T> {
             path: path.to_owned(),
             help,
             is_secret: self.is_secret,
+            rule: None,
         }
     }
 }
@@ -138,6 +139,7 @@ fn bare(source: &Arc<Source>, at: Mark, reason: String) -> Problem {
         path: String::new(),
         help: None,
         is_secret: false,
+        rule: None,
     }
 }
 
@@ -371,6 +373,7 @@ impl Reader<'_> {
             path,
             help,
             is_secret: self.is_secret,
+            rule: None,
         });
     }
 }

@@ -44,7 +44,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> LayoutError + '_ {
 /// The directory cannot be written.
 pub fn write(directory: &Path, files: &Files) -> Result<bool, LayoutError> {
     make_folder(directory)?;
-    if current(directory).as_ref() == Some(files) {
+    if read(directory).as_ref() == Some(files) {
         return Ok(false);
     }
     let generations = generations(directory)?;
@@ -100,8 +100,9 @@ pub fn make_folder(path: &Path) -> Result<(), LayoutError> {
         .map_err(at(path))
 }
 
-/// What the directory shows; nothing if that cannot be read, and then it is written anew.
-fn current(directory: &Path) -> Option<Files> {
+/// What the directory shows; nothing if that cannot be read.
+#[must_use]
+pub fn read(directory: &Path) -> Option<Files> {
     let root = fs::canonicalize(directory.join(DATA)).ok()?;
     let mut files = Files::new();
     collect(&root, "", &mut files).ok()?;

@@ -1,7 +1,7 @@
 //! `causeway up`: every site of a network as a process of its own on this machine.
 //!
 //! Pure: [`slots`] (who has which ports), [`plan`] (files for every site), [`progress`] (how far the network is),
-//! [`events`] and [`table`] (what is printed). Acting: [`state`] (the folder), [`ca`] (certificates), [`prepare`] (what a
+//! [`events`] and [`table`] (what is printed). Acting: [`state`] (the folder), [`ca`] (certificates), [`passwords`] (those that are generated), [`prepare`] (what a
 //! plan takes from the machine), [`ports`] (whether they are free), [`layout`] (writing files), [`children`] (processes), `last_words` (what they said before they ended), [`poll`] (asking brokers), [`watch`] (following the file), [`supervise`] (the loop).
 
 pub mod ca;
@@ -9,6 +9,7 @@ pub mod children;
 pub mod events;
 mod last_words;
 pub mod layout;
+pub mod passwords;
 pub mod plan;
 pub mod poll;
 pub mod ports;
@@ -39,8 +40,7 @@ use self::supervise::{Message, Supervisor};
 use self::watch::Watch;
 use crate::cli::{Exit, Output, input, out};
 use crate::documents::{Problem, Source};
-use crate::network::load::{Loaded, load};
-use crate::network::validate::MissingSecrets;
+use crate::network::load::Loaded;
 
 /// So often the files are generated anew without a change, which renews certificates in time.
 const RENEWAL: Duration = Duration::from_secs(12 * 3_600);
@@ -75,11 +75,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Exit> {
             return Ok(Exit::BadInput);
         }
     };
-    let loaded = match load(
-        &sources,
-        settings.network.as_deref(),
-        MissingSecrets::Refuse,
-    ) {
+    let loaded = match passwords::check(&sources, settings.network.as_deref()) {
         Ok(loaded) => loaded,
         Err(problems) => {
             reporter.problems(&problems);
@@ -87,7 +83,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<Exit> {
         }
     };
     reporter.problems(&loaded.problems);
-    let result = start(settings, &reporter, sources, &loaded);
+    let result = start(settings, &reporter, sources, loaded);
     if let Err(error) = &result
         && settings.output == Output::Json
     {
@@ -100,21 +96,31 @@ fn start(
     settings: &Settings,
     reporter: &Reporter,
     sources: Vec<Arc<Source>>,
-    loaded: &Loaded,
+    checked: Loaded,
 ) -> anyhow::Result<()> {
-    let name = loaded.network.name.as_str();
+    let name = checked.network.name.as_str();
     let path = match &settings.state {
         Some(path) => path.clone(),
         None => Path::new(state::HOME).join(name),
     };
-    let folder = Arc::new(StateFolder::open(&path)?);
-    let plan = plan(&folder, settings.base_port, loaded).inspect_err(|_| folder.undo())?;
     let (sender, receiver) = mpsc::channel();
+    // What is made from here on has to be cleared away, whenever that is asked for.
+    follow_signals(sender.clone())?;
+    let folder = Arc::new(StateFolder::open(&path)?);
+    let network = settings.network.as_deref();
+    let filled = passwords::fill(&folder, &sources, network, checked);
+    let loaded = filled.inspect_err(|_| folder.undo())?;
+    let plan = plan(&folder, settings.base_port, &loaded).inspect_err(|_| folder.undo())?;
+    // Nobody but a signal sends yet.
+    if receiver.try_recv().is_ok() {
+        folder.undo();
+        return Ok(());
+    }
     let restarts = settings.restarts;
     let mut supervisor = Supervisor::new(&folder, reporter, restarts, sender.clone())?;
-    follow_signals(sender.clone())?;
     supervisor.apply(plan.clone(), false)?;
-    reporter.plan(&plan, folder.path());
+    let passwords = passwords::places(&folder, &loaded);
+    reporter.plan(&plan, folder.path(), &passwords);
     let watch = Watch::new(settings.files.clone(), sources.clone());
     let follower = Follower {
         folder: Arc::clone(&folder),
@@ -232,8 +238,9 @@ impl Follower {
         planner: &mut Planner<'_>,
     ) -> Result<(Box<Plan>, Vec<Problem>), Message> {
         let network = self.network.as_deref();
-        let loaded = load(sources, network, MissingSecrets::Refuse)
-            .map_err(|problems: Vec<Problem>| Message::Broken(problems))?;
+        let checked = passwords::check(sources, network).map_err(Message::Broken)?;
+        let loaded = passwords::fill(&self.folder, sources, network, checked)
+            .map_err(|error| Message::Impossible(error.to_string()))?;
         let plan = planner.plan(&loaded.network);
         plan.map(|plan| (Box::new(plan), loaded.problems))
             .map_err(|error: PrepareError| error.into())

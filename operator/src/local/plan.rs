@@ -153,7 +153,7 @@ impl Ground<'_> {
             is_running: site.is_running,
             ports: placement.ports,
             files,
-            hash: super::progress::whole_hash(&config.hash, &config.certificates),
+            hash: render::whole_hash(&config.hash, &config.certificates),
         })
     }
 
@@ -175,6 +175,8 @@ impl Ground<'_> {
         }
         let block = slots.ports(name.as_str())?;
         Ok(Placement {
+            // Two processes cannot have the same ports of one machine.
+            handover: None,
             bind: LOOPBACK.to_owned(),
             is_loopback: true,
             ports: open_listeners(network, name)

@@ -7,6 +7,7 @@ use super::events::Event;
 use super::plan::{Plan, SitePlan};
 use crate::client::view::StatusView;
 use crate::model::ListenerKind;
+use crate::render;
 
 /// What is known of one running site.
 #[derive(Debug, Default)]
@@ -81,7 +82,7 @@ impl Progress {
             return events;
         }
         site.take_links(name, view, &mut events);
-        let whole = |hash: &String| whole_hash(hash, &view.config.certificates);
+        let whole = |hash: &String| render::whole_hash(hash, &view.config.certificates);
         site.applied = view.config.applied.as_ref().map(whole);
         let refusal = view.config.error.as_ref().filter(|_| {
             view.config
@@ -175,13 +176,3 @@ pub fn running(plan: &Plan) -> BTreeMap<&str, &SitePlan> {
 
 #[cfg(test)]
 mod tests;
-
-/// One text for the hash of a site's three files and that of its certificates.
-#[must_use]
-pub fn whole_hash(files: &str, certificates: &str) -> String {
-    if certificates.is_empty() {
-        files.to_owned()
-    } else {
-        format!("{files}+{certificates}")
-    }
-}

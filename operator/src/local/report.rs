@@ -1,7 +1,8 @@
 //! Printing: a table and a line per event for people, an object per event for programs.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::events::Event;
@@ -91,10 +92,10 @@ impl Reporter {
     }
 
     /// Prints what runs where.
-    pub fn plan(&self, plan: &Plan, folder: &Path) {
+    pub fn plan(&self, plan: &Plan, folder: &Path, passwords: &BTreeMap<String, PathBuf>) {
         if self.output == Output::Text {
             let mut out = std::io::stdout().lock();
-            let text = describe(plan, folder);
+            let text = describe(plan, folder, passwords);
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         }
     }
@@ -116,7 +117,7 @@ impl Reporter {
     }
 }
 
-fn describe(plan: &Plan, folder: &Path) -> String {
+fn describe(plan: &Plan, folder: &Path, passwords: &BTreeMap<String, PathBuf>) -> String {
     let head = ["SITE", "STOMP", "STOMP+TLS", "LINK", "ADMIN", "LABELS"];
     let rows: Vec<Vec<String>> = plan.sites.iter().map(row).collect();
     let users: Vec<String> = plan
@@ -124,8 +125,12 @@ fn describe(plan: &Plan, folder: &Path) -> String {
         .iter()
         .map(|(user, groups)| format!("{user} ({})", groups.join(", ")))
         .collect();
+    let passwords: String = passwords
+        .iter()
+        .map(|(user, place)| format!("password of {user}: {}\n", place.display()))
+        .collect();
     format!(
-        "network {}\n\n{}\nusers to try: {}\nstate and logs: {}\n\n",
+        "network {}\n\n{}\nusers to try: {}\n{passwords}state and logs: {}\n\n",
         plan.network,
         table::render(&head, &rows),
         if users.is_empty() {

@@ -1,7 +1,10 @@
 //! What was written, what it means, and where it runs.
 
+pub mod cluster;
 pub mod declared;
+pub mod observed;
 pub mod placement;
+pub mod plan;
 pub mod secret;
 pub mod valid;
 

@@ -48,6 +48,8 @@ pub struct Placement {
     pub ports: BTreeMap<ListenerKind, u16>,
     /// What this site dials for each link, in order; one that is missing is only accepted.
     pub addresses: BTreeMap<LinkName, Vec<Address>>,
+    /// Where the broker finds the process before it and takes over what that one keeps.
+    pub handover: Option<Address>,
     /// The broker's state folder.
     pub state_dir: String,
     /// Time for a stop.

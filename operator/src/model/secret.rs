@@ -13,6 +13,12 @@ impl SecretText {
         Self(text.into())
     }
 
+    /// Whether it stands for a Secret, or a key of one, that was not given.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.0.starts_with("<missing: ")
+    }
+
     /// The text, for the one place that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use causeway_broker::config::file::{LinkAuthMode, Permission, Temporary, UserCertificate};
 use causeway_broker::config::units::{Size, Span};
 
+use super::cluster::{ClusterNetwork, ClusterSite};
 use super::placement::ListenerKind;
 use super::secret::SecretText;
-use crate::api::network::LogLevel;
+use crate::api::network::{LogLevel, TlsSource};
 use crate::api::shared::Address;
 use crate::names::{LinkName, NetworkName, SiteName};
 
@@ -38,6 +39,8 @@ pub struct ValidNetwork {
     pub temporary: Temporary,
     /// Settings.
     pub settings: ValidSettings,
+    /// What only a cluster acts on.
+    pub cluster: ClusterNetwork,
     /// Users by login name.
     pub users: BTreeMap<String, ValidUser>,
     /// Hash of what all sites share (P14).
@@ -54,6 +57,13 @@ impl ValidNetwork {
         self.users.iter().filter(move |(_, user)| is_known(user))
     }
 
+    /// Whether a link is among the files of its ends. One whose password is missing and was never there is left out, so that
+    /// it holds nothing else up.
+    #[must_use]
+    pub fn is_delivered(&self, link: &ValidLink) -> bool {
+        self.link_auth == LinkAuthMode::Mtls || link.secret.is_some()
+    }
+
     /// The links of a site with the site at their other end.
     pub fn links_of(
         &self,
@@ -66,7 +76,7 @@ impl ValidNetwork {
 }
 
 /// One site.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ValidSite {
     /// Short id, where one is written.
     pub id: Option<u16>,
@@ -78,6 +88,8 @@ pub struct ValidSite {
     pub endpoint: Option<Address>,
     /// Its open listeners with their ports in a cluster.
     pub listeners: BTreeMap<ListenerKind, u16>,
+    /// What only a cluster acts on.
+    pub cluster: ClusterSite,
 }
 
 /// One enabled link.
@@ -95,7 +107,7 @@ pub struct ValidLink {
     pub heartbeat: Span,
     /// Its unacknowledged bytes, where they are written.
     pub window: Option<Size>,
-    /// Its password; absent where certificates alone count.
+    /// Its password; absent where certificates alone count, of links of other clusters, and where it is missing.
     pub secret: Option<LinkSecret>,
 }
 
@@ -133,6 +145,10 @@ pub struct LinkSecret {
 pub struct ValidTls {
     /// First part of the identity in certificates.
     pub trust_domain: String,
+    /// Where they come from.
+    pub source: TlsSource,
+    /// Whether there are roots of the other sites.
+    pub has_roots: bool,
     /// Whether client certificates are accepted.
     pub accepts_clients: bool,
     /// Roots of client certificates that the input holds; absent where they are accepted: as with `material`.

@@ -8,7 +8,7 @@ use causeway_broker::config::file::{
 use serde_yaml::Value;
 
 use super::{CERTIFICATE, CLIENT_TRUST_BUNDLE, KEY, RenderError, TRUST_BUNDLE, extra};
-use crate::api::network;
+use crate::api::{network, shared};
 use crate::model::valid::ValidSettings;
 use crate::model::{ListenerKind, Placement, ValidEntry, ValidNetwork, ValidTls};
 use crate::names::{self, SiteName};
@@ -48,10 +48,7 @@ pub(super) fn file(
         denied_sites: denied,
         link_auth: network.link_auth,
         links: links(network, site, placement),
-        authorization: Authorization {
-            entries: network.entries.iter().map(entry).collect(),
-            temporary: network.temporary.clone(),
-        },
+        authorization: authorization(network),
         queue: QueueSection {
             idle_after: settings.inactive_queue_after,
             ..QueueSection::default()
@@ -72,14 +69,23 @@ pub(super) fn file(
         },
         shutdown: ShutdownSection {
             drain: Some(placement.drain),
-            ..ShutdownSection::default()
+            drain_rate: network.cluster.drain_rate,
         },
+        handover: placement.handover.as_ref().and_then(address),
         log: LogSection {
             level: settings.log_level.map(log_level),
             ..LogSection::default()
         },
     };
     text(&file, settings)
+}
+
+/// What groups may do.
+pub(super) fn authorization(network: &ValidNetwork) -> Authorization {
+    Authorization {
+        entries: network.entries.iter().map(entry).collect(),
+        temporary: network.temporary.clone(),
+    }
 }
 
 /// Applies `settings.extra` and leaves out sections that say nothing: a new key appears only when the
@@ -125,22 +131,26 @@ fn listeners(placement: &Placement) -> Listeners {
 }
 
 fn tls(tls: &ValidTls) -> Tls {
-    let has_roots = tls
-        .material
-        .as_ref()
-        .is_none_or(|material| material.trust_bundle.is_some());
     Tls {
         certificate: CERTIFICATE.to_owned(),
         key: KEY.to_owned(),
-        trust_bundle: has_roots.then(|| TRUST_BUNDLE.to_owned()),
+        trust_bundle: tls.has_roots.then(|| TRUST_BUNDLE.to_owned()),
         client_trust_bundle: tls.accepts_clients.then(|| CLIENT_TRUST_BUNDLE.to_owned()),
         trust_domain: tls.trust_domain.clone(),
     }
 }
 
+/// Nothing for a port that is none, which no valid network has.
+fn address(declared: &shared::Address) -> Option<Address> {
+    let port = u16::try_from(declared.port).ok()?;
+    let host = declared.host.clone();
+    Some(Address { host, port })
+}
+
 fn links(network: &ValidNetwork, site: &SiteName, placement: &Placement) -> Vec<Link> {
     network
         .links_of(site)
+        .filter(|(_, link, _)| network.is_delivered(link))
         .map(|(name, link, peer)| Link {
             name: name.to_string(),
             peer: peer.to_string(),
@@ -150,13 +160,7 @@ fn links(network: &ValidNetwork, site: &SiteName, placement: &Placement) -> Vec<
                 .get(name)
                 .into_iter()
                 .flatten()
-                .filter_map(|address| {
-                    let port = u16::try_from(address.port).ok()?;
-                    Some(Address {
-                        host: address.host.clone(),
-                        port,
-                    })
-                })
+                .filter_map(address)
                 .collect(),
             heartbeat: link.heartbeat,
             window: link.window,

@@ -14,10 +14,11 @@ pub const SECTIONS: [&str; 10] = [
     "admin", "limits", "log", "memory", "mesh", "queue", "security", "shutdown", "stomp", "topic",
 ];
 /// What else the broker's file holds: it follows from the rest of the object.
-const MADE: [&str; 15] = [
+const MADE: [&str; 16] = [
     "authorization",
     "denied_sites",
     "format",
+    "handover",
     "id",
     "instance",
     "link_auth",

@@ -4,15 +4,17 @@
 mod broker;
 pub mod canonical;
 pub mod extra;
+pub mod redact;
 mod secrets;
 mod users;
 
 use std::collections::BTreeMap;
 
+use causeway_broker::config::file::{Authorization, User};
 use causeway_broker::config::{Config, Files, Problem};
 use serde::Serialize;
 
-use crate::model::{Placement, ValidNetwork};
+use crate::model::{Placement, ValidNetwork, ValidUser};
 use crate::names::SiteName;
 use crate::network::credentials::HashCache;
 
@@ -33,6 +35,16 @@ pub const KEY: &str = "tls/tls.key";
 pub const TRUST_BUNDLE: &str = "ca/ca.crt";
 /// Roots of client certificates.
 pub const CLIENT_TRUST_BUNDLE: &str = "clients/ca.crt";
+
+/// One text for the hash of a site's three files and that of its certificates.
+#[must_use]
+pub fn whole_hash(files: &str, certificates: &str) -> String {
+    if certificates.is_empty() {
+        files.to_owned()
+    } else {
+        format!("{files}+{certificates}")
+    }
+}
 
 /// Why a site cannot be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +86,35 @@ pub fn render(
         (USERS.to_owned(), yaml(&users)?),
         (SECRETS.to_owned(), yaml(&secrets)?),
     ]))
+}
+
+/// The fingerprint of each user as its broker tells it, by login name. A user is the same at every site that knows it.
+///
+/// # Errors
+/// A password is not in the cache.
+pub fn fingerprints(
+    network: &ValidNetwork,
+    hashes: &HashCache,
+) -> Result<BTreeMap<String, String>, RenderError> {
+    let users = network.users.iter();
+    users
+        .map(|(name, valid)| {
+            let user = users::user(name, valid, hashes)?;
+            Ok((name.clone(), user.fingerprint()))
+        })
+        .collect()
+}
+
+/// What groups may do, as `broker.yaml` says it: entries in the order of the network's.
+#[must_use]
+pub fn authorization(network: &ValidNetwork) -> Authorization {
+    broker::authorization(network)
+}
+
+/// A user as `users.yaml` says it, without what proves who it is.
+#[must_use]
+pub fn rights_of(name: &str, user: &ValidUser) -> User {
+    users::rights(name, user)
 }
 
 /// A path for every certificate that `broker.yaml` may name, each without contents.

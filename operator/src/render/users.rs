@@ -22,7 +22,8 @@ pub(super) fn file(
     })
 }
 
-fn user(name: &str, valid: &ValidUser, hashes: &HashCache) -> Result<User, RenderError> {
+/// One user as the file has it.
+pub(super) fn user(name: &str, valid: &ValidUser, hashes: &HashCache) -> Result<User, RenderError> {
     let mut verifiers = Vec::new();
     let mut certificate = None;
     match &valid.credential {
@@ -40,6 +41,15 @@ fn user(name: &str, valid: &ValidUser, hashes: &HashCache) -> Result<User, Rende
     }
     verifiers.dedup();
     Ok(User {
+        verifiers,
+        certificate,
+        ..rights(name, valid)
+    })
+}
+
+/// What a user may do.
+pub(super) fn rights(name: &str, valid: &ValidUser) -> User {
+    User {
         name: name.to_owned(),
         state: if valid.is_active {
             UserState::Active
@@ -48,10 +58,10 @@ fn user(name: &str, valid: &ValidUser, hashes: &HashCache) -> Result<User, Rende
         },
         groups: valid.groups.iter().cloned().collect(),
         permissions: valid.permissions.clone(),
-        verifiers,
-        certificate,
+        verifiers: Vec::new(),
+        certificate: None,
         limits: valid
             .max_connections
             .map(|connections| UserLimits { connections }),
-    })
+    }
 }

@@ -1,4 +1,7 @@
-//! From shapes to links, and from collectives to authorization.
+//! From shapes to links, and from collectives to authorization; what the links make of the sites.
 
 pub mod collectives;
+pub mod cuts;
 pub mod expand;
+pub mod graph;
+pub mod what_if;

@@ -35,6 +35,30 @@ impl Broker {
             per_user: config.limits.durable_subscriptions_per_user,
             backlog: self.policies().durable,
         };
+        self.claim_durable_within(limits, key, wish, connection)
+    }
+
+    /// One that was admitted once, before this process: no limit refuses it now. Nobody consumes from it yet.
+    pub(in crate::broker) fn restore_durable(
+        &self,
+        key: DurableKey,
+        wish: DurableWish,
+    ) -> Result<Arc<Durable>, DurableError> {
+        let limits = DurableLimits {
+            all: usize::MAX,
+            per_user: 0,
+            backlog: self.policies().durable,
+        };
+        self.claim_durable_within(limits, key, wish, 0)
+    }
+
+    fn claim_durable_within(
+        &self,
+        limits: DurableLimits,
+        key: DurableKey,
+        wish: DurableWish,
+        connection: u64,
+    ) -> Result<Arc<Durable>, DurableError> {
         let now_ns = clock::monotonic_ns();
         let Claimed {
             durable,

@@ -134,6 +134,7 @@ fn spans(file: &BrokerFile) -> Vec<(&'static str, Option<Span>, Span)> {
         ("mesh.lsa_refresh", mesh.lsa_refresh, Span::seconds(1)),
         ("mesh.report_refresh", mesh.report_refresh, Span::seconds(1)),
         ("mesh.probe_interval", mesh.probe_interval, none),
+        ("mesh.renew_after", mesh.renew_after, none),
     ]
 }
 

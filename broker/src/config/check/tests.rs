@@ -199,6 +199,30 @@ fn a_token_is_needed_while_status_is_not_open() {
 }
 
 #[test]
+fn a_hand_over_needs_an_address() {
+    for at in ["{host: a.example.com, port: 0}", "{host: '', port: 61618}"] {
+        let found = problems(&changed("sites:", &format!("handover: {at}\nsites:")));
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].ends_with("handover: needs a host and a port from 1 to 65535"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_token_is_needed_for_a_hand_over() {
+    let handover = "handover: {host: a.example.com, port: 61618}\nsites:";
+    let mut files = changed("sites:", handover);
+    assert_eq!(problems(&files), []);
+    files.secrets = b"format: 1\nlinks: {a-b: {current: one}}".to_vec();
+    let found = problems(&files);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].to_string().contains("is needed for handover"));
+}
+
+#[test]
 fn every_unknown_key_and_wrong_value_of_all_files_is_told() {
     let mut files = changed(
         "sites:",

@@ -264,6 +264,8 @@ section! {
         report_refresh: Span,
         /// Probes go out this often; 0s = none.
         probe_interval: Span,
+        /// The connection of a link is replaced by a new one when it is that old; 0s = never.
+        renew_after: Span,
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use crate::config::hash::config_hash;
+
 /// `users.yaml`: the users of this site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +41,17 @@ pub struct User {
     /// Limits of this user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<UserLimits>,
+}
+
+impl User {
+    /// Says whether a broker has a user as another process wrote it: 16 hexadecimal digits over everything that is written
+    /// of it. What a password is cannot be told from it, since only hashes with a salt are written.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        // Maps with keys that are no text would fail, and there are none.
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        config_hash(&[(&self.name, &text)])
+    }
 }
 
 /// May a user log in?

@@ -11,11 +11,11 @@ use crate::mesh::ring::{Append, Queued, Source};
 use crate::metrics::Metrics;
 
 /// A link with a message that fills its batch, and the connection that carries it.
-fn link(len: usize) -> (Arc<LinkData>, Conn) {
+fn link(len: usize) -> (Arc<LinkData>, Arc<Conn>) {
     let link = LinkData::new(LinkId(0), "a-b", "b", 1 << 20, &Metrics::new(), at(0));
     let link = Arc::new(link);
-    let conn = Conn::new(ConnId(1), CancellationToken::new());
-    conn.carry(&link);
+    let conn = Arc::new(Conn::new(ConnId(1), CancellationToken::new()));
+    link.set_conn(conn.clone());
     let head = TailHead {
         origin: Sid(1),
         class: 0,

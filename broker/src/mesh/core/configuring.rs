@@ -6,10 +6,10 @@ use super::ending::After;
 use super::{Mesh, local_config};
 use crate::mesh::config::{LinkConfig, MeshConfig};
 use crate::mesh::event::Actions;
-use crate::mesh::ids::{ConnId, LinkId, Now};
+use crate::mesh::ids::{LinkId, Now};
 use crate::mesh::messages::Reason;
-use crate::mesh::session::link::Pause;
-use crate::mesh::session::{Credential, LinkState, Session};
+use crate::mesh::session::LinkState;
+use crate::mesh::session::link::{Attempt, Pause};
 
 impl Mesh {
     /// Network, site and short id stay: they are another broker.
@@ -32,7 +32,8 @@ impl Mesh {
         self.remove_links(now, out);
         self.update_links(now);
         self.close_denied(now, out);
-        self.close_withdrawn(now, out);
+        self.judge_credentials(now, out);
+        self.plan_renewals(now);
         // People change costs rarely, and until others know, frames bounce between them and this broker.
         self.issuer.at_once(now);
         self.reports.state_changed(now);
@@ -89,7 +90,7 @@ impl Mesh {
                 link.config.addresses != config.addresses || link.config.secrets != config.secrets;
             link.config = config;
             if is_reachable_anew {
-                link.tries_previous = false;
+                link.attempt = Attempt::Best;
                 self.dial_soon(id, now);
             }
         }
@@ -110,44 +111,5 @@ impl Mesh {
             };
             self.say_bye(conn, Reason::DeniedSite, "site is denied", after, now, out);
         }
-    }
-
-    /// Connections whose password is not valid any more.
-    fn close_withdrawn(&mut self, now: Now, out: &mut Actions) {
-        let auth = self.config.auth;
-        let withdrawn = self.conns_of(|session| match (&session.credential, &session.secret) {
-            (Credential::Certificate, _) => !auth.takes_certificates(),
-            (Credential::None, _) => false,
-            (_, secret) => {
-                let link = session.link.and_then(|id| self.link_of(id));
-                let is_valid = link
-                    .zip(secret.as_ref())
-                    .is_some_and(|(link, secret)| link.config.secrets.contains(secret));
-                !is_valid || !auth.takes_passwords()
-            }
-        });
-        for conn in withdrawn {
-            let after = After {
-                state: LinkState::AuthFailed,
-                reason: "password",
-                pause: Pause::AtOnce,
-            };
-            self.say_bye(
-                conn,
-                Reason::CredentialWithdrawn,
-                "password",
-                after,
-                now,
-                out,
-            );
-        }
-    }
-
-    fn conns_of(&self, which: impl Fn(&Session) -> bool) -> Vec<ConnId> {
-        self.sessions
-            .values()
-            .filter(|session| which(session))
-            .map(|session| session.conn)
-            .collect()
     }
 }

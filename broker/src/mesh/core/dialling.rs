@@ -6,7 +6,7 @@ use crate::mesh::event::{Action, Actions, DialFailure, MeshLog, Transport};
 use crate::mesh::frame::FrameType;
 use crate::mesh::ids::{Bid, ConnId, LinkId, Now};
 use crate::mesh::messages::{Auth, Reason};
-use crate::mesh::session::link::{Dial, Link, Pause};
+use crate::mesh::session::link::{Attempt, Dial, Link, Pause};
 use crate::mesh::session::{Credential, LinkState, Session, Stage};
 
 impl Mesh {
@@ -52,11 +52,13 @@ impl Mesh {
             return out.push(Action::Close { conn, last: None });
         };
         link.dial = Dial::Idle;
-        if is_taken {
+        let renews = std::mem::take(&mut link.renewal.is_dialling) && link.up.is_some();
+        if is_taken && !renews {
             return out.push(Action::Close { conn, last: None });
         }
         let mut session = Session::new(conn, Some(id), transport, now);
         session.number = self.random.name();
+        session.renews = renews;
         self.sessions.insert(conn, session);
         self.begin(conn, id, now, out);
     }
@@ -74,6 +76,10 @@ impl Mesh {
         let Dial::Trying(at) = link.dial else { return };
         if why == DialFailure::Unreachable && at + 1 < link.config.addresses.len() {
             return dial(id, link, at + 1, now, out);
+        }
+        if link.up.is_some() && link.renewal.is_dialling {
+            link.dial = Dial::Idle;
+            return self.renewal_failed(id, now, out);
         }
         let (state, reason, pause) = match why {
             DialFailure::Unreachable => (LinkState::Down, "unreachable", Pause::Network),
@@ -153,21 +159,31 @@ impl Mesh {
 
     fn begin(&mut self, conn: ConnId, id: LinkId, now: Now, out: &mut Actions) {
         let auth = self.config.auth;
+        let tls = self.sessions.get(&conn).map_or(0, |one| one.transport.tls);
+        let Some(offer) = self.link_of(id).map(|link| self.offer(link, tls)) else {
+            return;
+        };
         let Some(session) = self.sessions.get_mut(&conn) else {
             return;
         };
         let Some(Some(link)) = self.links.get(id.index()) else {
             return;
         };
+        session.offer = Some(offer);
         let has_certificates =
             session.transport.has_certificate && session.transport.verified.is_some();
-        if has_certificates && auth.takes_certificates() {
+        let attempt = if session.renews {
+            Attempt::Best
+        } else {
+            link.attempt
+        };
+        if has_certificates && auth.takes_certificates() && attempt == Attempt::Best {
             session.credential = Credential::Certificate;
             session.stage = Stage::Hello;
             return self.say_hello(conn, out);
         }
         let secrets = &link.config.secrets;
-        let (secret, credential) = if link.tries_previous {
+        let (secret, credential) = if attempt == Attempt::Previous {
             (secrets.previous.clone(), Credential::Previous)
         } else {
             (secrets.current.clone(), Credential::Current)
@@ -197,7 +213,8 @@ impl Mesh {
     }
 }
 
-fn dial(id: LinkId, link: &mut Link, at: usize, now: Now, out: &mut Actions) {
+/// Begins to dial the addresses of a link, from that one on.
+pub(super) fn dial(id: LinkId, link: &mut Link, at: usize, now: Now, out: &mut Actions) {
     let Some(address) = link.config.addresses.get(at).cloned() else {
         link.dial = Dial::Idle;
         return;

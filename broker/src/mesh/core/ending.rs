@@ -11,7 +11,7 @@ use crate::mesh::frame::{FrameError, FrameType};
 use crate::mesh::ids::{ConnId, Epoch, LinkId, Now};
 use crate::mesh::messages::{Bye, Reason, Refuse};
 use crate::mesh::session::hello::Refusal;
-use crate::mesh::session::link::{Dial, Pause};
+use crate::mesh::session::link::{Attempt, Dial, Pause};
 use crate::mesh::session::{Credential, Limit, LinkState, Session, Stage};
 
 /// Longest text of a REFUSE or BYE.
@@ -65,6 +65,12 @@ impl Mesh {
         };
         Self::count(Counter::Refusals(refusal.reason), out);
         self.log_refusal(link, &refusal, now, out);
+        if refusal.reason == Reason::DuplicateSite
+            && let Some(id) = self.sessions.get(&conn).and_then(|session| session.link)
+            && let Some(link) = self.link_mut(id)
+        {
+            link.rival = Some(now);
+        }
         let after = after(refusal.reason, 0);
         self.close(
             conn,
@@ -99,7 +105,8 @@ impl Mesh {
         };
         let reason = Reason::try_from(frame.reason).unwrap_or(Reason::None);
         let (id, is_dialler) = (session.link, session.is_dialler);
-        let credential = session.credential;
+        let (credential, renews) = (session.credential, session.renews);
+        let takes_passwords = self.config.auth.takes_passwords();
         Self::count(Counter::Refusals(reason), out);
         let mut after = after(reason, frame.retry_after_ms);
         if reason == Reason::StaleEpoch && Self::is_credible(Epoch(frame.epoch_seen)) {
@@ -107,10 +114,16 @@ impl Mesh {
         }
         if let Some(link) = id.and_then(|id| self.link_mut(id)) {
             link.last_error = cut(&format!("{}: {}", word(reason), frame.detail));
-            if reason == Reason::AuthFailed && is_dialler {
-                link.tries_previous =
-                    credential == Credential::Current && link.config.secrets.previous.is_some();
-                if link.tries_previous {
+            if reason == Reason::AuthFailed && is_dialler && !renews {
+                let secrets = &link.config.secrets;
+                link.attempt = match credential {
+                    Credential::Certificate if takes_passwords && secrets.current.is_some() => {
+                        Attempt::Password
+                    }
+                    Credential::Current if secrets.previous.is_some() => Attempt::Previous,
+                    _ => Attempt::Best,
+                };
+                if link.attempt != Attempt::Best {
                     after.pause = Pause::Polite(1);
                 }
             }
@@ -121,6 +134,9 @@ impl Mesh {
     /// The peer says goodbye.
     pub(super) fn bye(&mut self, conn: ConnId, frame: &Bye, now: Now, out: &mut Actions) {
         let reason = Reason::try_from(frame.reason).unwrap_or(Reason::None);
+        if reason == Reason::Superseded && self.peer_drained(conn, now, out) {
+            return;
+        }
         if let Some(id) = self.sessions.get(&conn).and_then(|session| session.link)
             && let Some(link) = self.link_mut(id)
         {
@@ -186,24 +202,6 @@ impl Mesh {
                 );
             }
         }
-    }
-
-    /// The certificate of a connection is not valid any more.
-    pub(super) fn withdraw(&mut self, conn: ConnId, now: Now, out: &mut Actions) {
-        Self::count(Counter::Disconnects("auth"), out);
-        let after = After {
-            state: LinkState::AuthFailed,
-            reason: "certificate",
-            pause: Pause::Refused,
-        };
-        self.say_bye(
-            conn,
-            Reason::CredentialWithdrawn,
-            "certificate",
-            after,
-            now,
-            out,
-        );
     }
 
     /// Sends BYE and closes.
@@ -296,12 +294,16 @@ impl Mesh {
     fn finish(&mut self, session: &Session, after: After, now: Now, out: &mut Actions) {
         self.idb.lost(session.conn);
         let Some(id) = session.link else { return };
+        if self.renewal_ends(id, session, now, out) {
+            return self.decide_waiting(now, out);
+        }
         let timing = self.config.timing.clone();
-        let Some(link) = self.link_mut(id) else {
-            return;
-        };
-        let was_up = link.up == Some(session.conn);
+        let was_up = self.link_of(id).and_then(|link| link.up) == Some(session.conn);
         if was_up {
+            self.drop_retiring(id, out);
+            let Some(link) = self.link_mut(id) else {
+                return;
+            };
             let was_advertised = link.is_advertised;
             link.went_down(&timing, now);
             if was_advertised {
@@ -314,6 +316,16 @@ impl Mesh {
         let is_news = was_up || session.is_dialler || session.stage >= Stage::Sync;
         if is_news && !self.has_accepted(id, None) && after.reason != "superseded" {
             self.show(id, after.state, after.reason, now, out);
+        }
+        let is_next = |other: &Session| other.link == Some(id) && other.renews;
+        if was_up
+            && self
+                .sessions
+                .values()
+                .any(|other| is_next(other) && other.is_flooded())
+        {
+            // It was to be renewed, and its successor is not ready.
+            self.show(id, LinkState::Connecting, "sync", now, out);
         }
         self.decide_waiting(now, out);
     }

@@ -45,13 +45,7 @@ impl Issuer {
 
     /// Something in it is other than before.
     pub(super) fn changed(&mut self, now: Now) {
-        if self
-            .changed
-            .is_none_or(|changed| now.since(changed) >= QUIET)
-        {
-            self.step = 0;
-        }
-        self.changed = Some(now);
+        self.note(now);
         if self.due.is_some() {
             return;
         }
@@ -61,14 +55,21 @@ impl Issuer {
         self.due = Some(earliest.max(now));
         self.step = (self.step + 1).min(LSA_INTERVALS.len() - 1);
     }
-}
 
-impl Issuer {
+    fn note(&mut self, now: Now) {
+        let is_quiet = |changed| now.since(changed) >= QUIET;
+        if self.changed.is_none_or(is_quiet) {
+            self.step = 0;
+        }
+        self.changed = Some(now);
+    }
+
     /// An advertised link is gone, or the configuration is another one: told at once, whatever was
     /// told lately. While others do not know, frames bounce between them and this broker. A flapping
-    /// link is held back when it comes up again (R1), so the number of these is bounded.
+    /// link is held back when it comes up again (R1), so the number of these is bounded, and they do
+    /// not make the return of a link wait longer: who dies twice in a row is back twice as fast.
     pub(super) fn at_once(&mut self, now: Now) {
-        self.changed(now);
+        self.note(now);
         self.due = Some(now);
     }
 }
@@ -314,4 +315,48 @@ pub(super) fn send_lsa(conn: ConnId, record: &Record, now: Now, out: &mut Action
         lane: Lane::Ordered,
         replaces,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Issues what is due.
+    fn issue(issuer: &mut Issuer) -> Option<Now> {
+        let due = issuer.due.take();
+        issuer.issued = due.or(issuer.issued);
+        due
+    }
+
+    const fn at(millis: u64) -> Now {
+        Now(millis * 1_000_000)
+    }
+
+    #[test]
+    fn changes_that_continue_are_told_at_growing_intervals_and_after_quiet_at_once() {
+        let mut issuer = Issuer::default();
+        let mut told = |millis| {
+            issuer.changed(at(millis));
+            issue(&mut issuer)
+        };
+        assert_eq!(told(0), Some(at(0)));
+        assert_eq!(told(10), Some(at(50)));
+        assert_eq!(told(60), Some(at(250)));
+        assert_eq!(told(300), Some(at(1_050)));
+        assert_eq!(told(1_100), Some(at(4_250)));
+        assert_eq!(told(20_000), Some(at(20_000)));
+    }
+
+    #[test]
+    fn losses_are_told_at_once_and_make_no_return_wait_longer() {
+        let mut issuer = Issuer::default();
+        issuer.at_once(at(0));
+        assert_eq!(issue(&mut issuer), Some(at(0)));
+        issuer.changed(at(500));
+        assert_eq!(issue(&mut issuer), Some(at(500)));
+        issuer.at_once(at(510));
+        assert_eq!(issue(&mut issuer), Some(at(510)));
+        issuer.changed(at(1_000));
+        assert_eq!(issue(&mut issuer), Some(at(1_000)));
+    }
 }

@@ -39,7 +39,7 @@ impl Mesh {
             software: self.config.facts.software.clone(),
             conn: session.number,
             live_conn,
-            renew: false,
+            renew: session.renews,
             handover: false,
             max_frame: self.config.caps.frame,
             wall_ms: session.transport.wall_ms,
@@ -61,6 +61,8 @@ impl Mesh {
         match self.judge(conn, hello) {
             Ok((peer, link)) => {
                 self.warn_about_skew(conn, hello, out);
+                let tls = self.sessions.get(&conn).map_or(0, |one| one.transport.tls);
+                let offer = self.link_of(link).map(|link| self.offer(link, tls));
                 let Some(session) = self.sessions.get_mut(&conn) else {
                     return;
                 };
@@ -69,6 +71,7 @@ impl Mesh {
                 session.stage = Stage::Hello;
                 if !session.is_dialler {
                     session.number = hello.conn;
+                    session.offer = offer;
                 }
                 if !session.hello_sent {
                     session.credential = Credential::Certificate;
@@ -139,12 +142,12 @@ impl Mesh {
             let detail = format!("no link {} with site {}", hello.link, hello.site);
             Refusal::new(Reason::LinkNotConfigured, detail)
         })?;
-        self.judge_place(&peer)?;
+        self.judge_place(&peer, found)?;
         Ok((peer, found))
     }
 
     /// Checks 7 to 9: the short id, room, the epoch.
-    fn judge_place(&self, peer: &Peer) -> Result<(), Refusal> {
+    fn judge_place(&self, peer: &Peer, link: LinkId) -> Result<(), Refusal> {
         if let Some(holder) = self.holder_of(peer) {
             let detail = format!("short id {} belongs to site {holder}", peer.sid.0);
             return Err(Refusal::new(Reason::LinkNotConfigured, detail));
@@ -155,7 +158,7 @@ impl Mesh {
         let others = self
             .sessions
             .values()
-            .filter(|session| session.is_flooded())
+            .filter(|session| session.is_flooded() && session.link != Some(link))
             .count();
         if others >= self.config.caps.links {
             return Err(Refusal::new(Reason::Busy, "too many links"));
@@ -217,7 +220,11 @@ impl Mesh {
         let name = self
             .link_of(link)
             .map_or(String::new(), |link| link.config.name.clone());
-        match decide(self.tie(conn, &peer, link)) {
+        let tie = decide(self.tie(conn, &peer, link));
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.renews = tie == Tie::Renew;
+        }
+        match tie {
             Tie::Wait => {
                 let until = waits.map_or(now.plus(TIE_WAIT), |(_, until)| until);
                 if now < until && !self.has_accepted(link, Some(conn)) {
@@ -234,7 +241,7 @@ impl Mesh {
                 return self.refuse(conn, &name, refusal, now, out);
             }
             Tie::Replace => self.bury_others(conn, link, now, out),
-            Tie::Accept => {}
+            Tie::Accept | Tie::Renew => {}
         }
         self.say_accept(conn, now, out);
     }
@@ -246,7 +253,10 @@ impl Mesh {
             };
             self.sessions.values().filter(of_link)
         };
-        let up = others().find(|session| session.stage == Stage::Up);
+        let up = self.link_of(link).and_then(|link| link.up);
+        let up = up
+            .filter(|up| *up != conn)
+            .and_then(|up| self.sessions.get(&up));
         let up = up.and_then(|session| {
             Some(UpConn {
                 number: session.number,
@@ -254,12 +264,11 @@ impl Mesh {
             })
         });
         let handshake = others().find(|session| session.stage != Stage::Up);
+        let own = self.sessions.get(&conn);
         View {
             decides_here: self.id.bid < peer.id.bid,
-            is_dialled_here: self
-                .sessions
-                .get(&conn)
-                .is_some_and(|session| session.is_dialler),
+            is_dialled_here: own.is_some_and(|session| session.is_dialler),
+            renews: peer.renews || own.is_some_and(|session| session.renews),
             epoch: peer.epoch,
             live_conn: peer.live_conn,
             up,

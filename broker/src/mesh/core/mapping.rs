@@ -181,12 +181,10 @@ impl Mesh {
     }
 
     fn content(&self) -> Content {
-        let conns = self.links.iter().map(|link| link.as_ref()?.up).collect();
         let mut content = Content {
             own: self.config.sid,
             bid: self.id.bid,
             epoch: self.epoch,
-            conns,
             denied: self.denied_sids(),
             eccentricity: self.map.eccentricity,
             ..Content::default()

@@ -9,7 +9,7 @@ use crate::mesh::messages::{
     Digest, Have, Ping, Pong, REQ_END, REQ_ENTRIES, REQ_LSA, REQ_REPORT, Req,
 };
 use crate::mesh::session::sync::Answer;
-use crate::mesh::session::{LinkState, Stage};
+use crate::mesh::session::{LinkState, Session, Stage};
 
 /// Claims in one part of a DIGEST; each takes less than 100 bytes.
 const PER_DIGEST: usize = 512;
@@ -26,8 +26,14 @@ impl Mesh {
         session.ping_at = Some(now);
         session.sync.owe(Answer::Digest(None));
         let Some(link) = session.link else { return };
-        // The peer accepts one connection at a time: of those accepted, the last one counts.
-        self.bury(conn, link, |other| other.stage >= Stage::Sync, now, out);
+        // The peer accepts one connection at a time: of those accepted, the last one counts, beside
+        // the one that it renews.
+        let renews = session.renews;
+        let kept = self.link_of(link).filter(|_| renews);
+        let kept = kept.map(|link| [link.up, link.retiring.map(|one| one.conn)]);
+        let is_kept = |other: ConnId| kept.is_some_and(|kept| kept.contains(&Some(other)));
+        let is_other = |other: &Session| other.stage >= Stage::Sync && !is_kept(other.conn);
+        self.bury(conn, link, is_other, now, out);
         if self
             .link_of(link)
             .is_some_and(|link| !link.state.carries_data())
@@ -149,7 +155,10 @@ impl Mesh {
         }
     }
 
-    pub(super) fn ping(&mut self, conn: ConnId, ping: Ping, out: &mut Actions) {
+    pub(super) fn ping(&mut self, conn: ConnId, ping: Ping, now: Now, out: &mut Actions) {
+        if ping.renew {
+            self.asked_to_renew(conn, now);
+        }
         let lane = self.life_lane(conn);
         if let Some(session) = self.sessions.get_mut(&conn) {
             session.announced(ping.interval_ms);
@@ -193,6 +202,7 @@ impl Mesh {
             &Ping {
                 id: now.0,
                 interval_ms,
+                renew: session.asks_renewal,
             },
         );
         out.push(Action::Send {
@@ -239,6 +249,12 @@ impl Mesh {
         }
         session.stage = Stage::Up;
         let Some(link) = session.link else { return };
+        if session.renews && self.follow(link, conn, now, out) {
+            return;
+        }
+        let Some(session) = self.sessions.get(&conn) else {
+            return;
+        };
         let (max_frame, caps) = session
             .peer
             .as_ref()
@@ -246,6 +262,7 @@ impl Mesh {
         if let Some(link) = self.link_mut(link) {
             link.came_up(conn, now);
         }
+        self.begin_renewals(link, now);
         out.push(Action::LinkUp {
             link,
             conn,

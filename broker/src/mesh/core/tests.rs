@@ -4,6 +4,7 @@ mod many;
 mod pump;
 mod records;
 mod refusals;
+mod renewing;
 mod rivals;
 mod sites;
 mod two;

@@ -21,6 +21,8 @@ impl Mesh {
             [
                 dial,
                 link.hold,
+                link.renewal.at.filter(|_| !self.is_leaving),
+                link.retiring.map(|one| one.until),
                 throttle.map(|since| since.plus(THROTTLED_AFTER)),
             ]
         });
@@ -30,6 +32,7 @@ impl Mesh {
             [
                 Some(limit),
                 session.ping_at,
+                session.withdrawn,
                 session.waits.map(|(_, until)| until),
             ]
         });
@@ -68,6 +71,8 @@ impl Mesh {
     /// Does what is due, in an order in which one thing can lead to the next.
     pub(super) fn run_due(&mut self, now: Now, out: &mut Actions) {
         self.sessions_due(now, out);
+        self.withdrawn_due(now, out);
+        self.renew_due(now, out);
         self.advertise_due(now, out);
         self.throttle_due(now, out);
         self.local.grow_up(now);

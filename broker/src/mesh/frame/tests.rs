@@ -150,6 +150,7 @@ fn a_ping_may_stand_between_the_parts_but_no_other_frame() {
         &Ping {
             id: 1,
             interval_ms: 1000,
+            renew: true,
         },
         &mut with_ping,
     );

@@ -1,6 +1,6 @@
 use super::{Content, Routes, SiteRoute, Way};
 use crate::mesh::forward::Routes as _;
-use crate::mesh::ids::{Bid, ClaimId, ConnId, Epoch, LinkId, Sid};
+use crate::mesh::ids::{Bid, ClaimId, Epoch, LinkId, Sid};
 
 fn site(name: &str, sid: u16, link: Option<u32>) -> SiteRoute {
     SiteRoute {
@@ -37,7 +37,6 @@ fn routes(labels: usize) -> Routes {
         own: Sid(9),
         sites,
         next,
-        conns: vec![Some(ConnId(4)), None],
         denied: [Sid(13)].into(),
         eccentricity: 3,
         ..Content::default()
@@ -87,9 +86,6 @@ fn what_else_data_asks_for_is_there() {
         (routes.own(), routes.generation(), routes.hop_bound()),
         (Sid(9), 7, 22)
     );
-    assert_eq!(routes.conn(LinkId(0)), Some(ConnId(4)));
-    assert_eq!(routes.conn(LinkId(1)), None);
-    assert_eq!(routes.conn(LinkId(9)), None);
     assert!(routes.is_denied(Sid(13)) && !routes.is_denied(Sid(1)));
     assert_eq!(Routes::default().next_hop(Sid(1), 0, 0, Sid(1)), None);
 }

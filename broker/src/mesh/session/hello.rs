@@ -99,6 +99,7 @@ fn identify(
         sid: Sid(sid),
         spec_hash: hello.spec_hash.clone(),
         live_conn: hello.live_conn,
+        renews: hello.renew,
         max_frame: hello.max_frame,
         caps: hello.caps & CAPS,
     })

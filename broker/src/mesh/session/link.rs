@@ -7,6 +7,7 @@ use crate::mesh::config::{LinkConfig, Timing};
 use crate::mesh::ids::{Bid, ConnId, Now, link_hash};
 use crate::mesh::random::Random;
 use crate::mesh::session::LinkState;
+use crate::mesh::session::renewal::{Renewal, Retiring};
 
 /// A link that was lost so often within a minute is advertised that late. Rule: R1.
 const UP_HOLD: [Duration; 6] = [
@@ -50,6 +51,17 @@ pub(in crate::mesh) enum Pause {
     AtOnce,
 }
 
+/// What a dialled connection shows: what the peer refused a moment ago is not all that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mesh) enum Attempt {
+    /// The certificate, where the link may be opened with one, else the password.
+    Best,
+    /// The password, since the peer does not take certificates yet.
+    Password,
+    /// The password before.
+    Previous,
+}
+
 /// One link of this site.
 #[derive(Debug)]
 pub(in crate::mesh) struct Link {
@@ -64,11 +76,17 @@ pub(in crate::mesh) struct Link {
     pub(in crate::mesh) up: Option<ConnId>,
     pub(in crate::mesh) is_advertised: bool,
     pub(in crate::mesh) hold: Option<Now>,
-    /// The previous password is tried next.
-    pub(in crate::mesh) tries_previous: bool,
+    /// What is shown next.
+    pub(in crate::mesh) attempt: Attempt,
+    /// When another claim of the peer's site was refused here last. Rule: R26.
+    pub(in crate::mesh) rival: Option<Now>,
     pub(in crate::mesh) last_error: String,
     pub(in crate::mesh) pending: u64,
     pub(in crate::mesh) high_since: Option<Now>,
+    /// The next renewal of its connection.
+    pub(in crate::mesh) renewal: Renewal,
+    /// The connection before the one that is up.
+    pub(in crate::mesh) retiring: Option<Retiring>,
     dialled: Option<Now>,
     up_since: Now,
     losses: VecDeque<Now>,
@@ -95,10 +113,13 @@ impl Link {
             up: None,
             is_advertised: false,
             hold: None,
-            tries_previous: false,
+            attempt: Attempt::Best,
+            rival: None,
             last_error: String::new(),
             pending: 0,
             high_since: None,
+            renewal: Renewal::default(),
+            retiring: None,
             dialled: None,
             up_since: now,
             losses: VecDeque::new(),
@@ -161,7 +182,7 @@ impl Link {
         self.up = Some(conn);
         self.up_since = now;
         self.dial = Dial::Idle;
-        self.tries_previous = false;
+        self.attempt = Attempt::Best;
         self.last_error.clear();
         while self
             .losses
@@ -176,6 +197,8 @@ impl Link {
     /// Notes that the link is not up any more.
     pub(in crate::mesh) fn went_down(&mut self, timing: &Timing, now: Now) {
         self.up = None;
+        self.retiring = None;
+        self.renewal = Renewal::default();
         self.is_advertised = false;
         self.hold = None;
         self.high_since = None;

@@ -24,6 +24,8 @@ pub(in crate::mesh) struct View {
     pub(in crate::mesh) is_dialled_here: bool,
     /// Epoch in the HELLO.
     pub(in crate::mesh) epoch: Epoch,
+    /// Either end wants this connection to follow the one that is up.
+    pub(in crate::mesh) renews: bool,
     /// `live_conn` in the HELLO.
     pub(in crate::mesh) live_conn: u64,
     /// The connection that is up.
@@ -43,6 +45,8 @@ pub(in crate::mesh) enum Tie {
     Refuse,
     /// Wait for the other handshake.
     Wait,
+    /// ACCEPT beside the connection that is up, which this one is to follow (R25).
+    Renew,
 }
 
 /// Decides.
@@ -50,14 +54,22 @@ pub(in crate::mesh) fn decide(view: View) -> Tie {
     match (view.up, view.handshake) {
         // A restart of the peer: both sides bury the old connection.
         (Some(up), _) if view.epoch > up.epoch => Tie::Replace,
+        // Both ends see the same connection up; the newer one takes its place without a gap.
+        (Some(up), _) if view.renews && is_known(up, view) => Tie::Renew,
         _ if !view.decides_here => Tie::Accept,
-        (Some(up), _) if up.number == view.live_conn && up.number != 0 => Tie::Refuse,
+        // The one that it was to follow is gone and another one has come.
+        (Some(_), _) if view.renews && !view.is_dialled_here => Tie::Refuse,
+        (Some(up), _) if is_known(up, view) => Tie::Refuse,
         // The peer has lost it: a half-dead connection never blocks the link's return.
         (Some(_), _) => Tie::Replace,
         (None, Some(true)) if !view.is_dialled_here => Tie::Wait,
         (None, Some(_)) => Tie::Replace,
         (None, None) => Tie::Accept,
     }
+}
+
+fn is_known(up: UpConn, view: View) -> bool {
+    up.number == view.live_conn && up.number != 0
 }
 
 #[cfg(test)]
@@ -69,6 +81,7 @@ mod tests {
         decides_here: true,
         is_dialled_here: false,
         epoch: Epoch(5),
+        renews: false,
         live_conn: 0,
         up: None,
         handshake: None,
@@ -135,6 +148,56 @@ mod tests {
                 View {
                     up: UP,
                     live_conn: 9,
+                    epoch: Epoch(6),
+                    ..FRESH
+                },
+                Tie::Replace,
+            ),
+            (
+                "it is renewed",
+                View {
+                    up: UP,
+                    live_conn: 9,
+                    renews: true,
+                    ..FRESH
+                },
+                Tie::Renew,
+            ),
+            (
+                "the one to be renewed was lost at both ends and is back",
+                View {
+                    up: UP,
+                    live_conn: 7,
+                    renews: true,
+                    ..FRESH
+                },
+                Tie::Refuse,
+            ),
+            (
+                "the peer has lost what is to be renewed here",
+                View {
+                    up: UP,
+                    renews: true,
+                    is_dialled_here: true,
+                    ..FRESH
+                },
+                Tie::Replace,
+            ),
+            (
+                "the one to be renewed is gone",
+                View {
+                    live_conn: 9,
+                    renews: true,
+                    ..FRESH
+                },
+                Tie::Accept,
+            ),
+            (
+                "a restart is no renewal",
+                View {
+                    up: UP,
+                    live_conn: 9,
+                    renews: true,
                     epoch: Epoch(6),
                     ..FRESH
                 },

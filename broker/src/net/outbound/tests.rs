@@ -42,6 +42,19 @@ fn a_closed_way_out_takes_nothing() {
 }
 
 #[test]
+fn no_message_comes_behind_the_last_words() {
+    let outbound = Outbound::new(1, 100, Arc::default());
+    outbound.push(&[b"MESSAGE "]);
+    outbound.push_last(b"RECEIPT");
+    assert_eq!(outbound.push(&[b"x"]), Append::Closed);
+    assert_eq!(outbound.push_droppable(&[b"x"]), Append::Closed);
+    assert_eq!(drain(&outbound), b"MESSAGE RECEIPT");
+    let outbound = Outbound::new(1, 100, Arc::default());
+    outbound.push_last(b"");
+    assert_eq!(outbound.push_droppable(&[b"x"]), Append::Closed);
+}
+
+#[test]
 fn a_partial_write_continues_where_it_stopped() {
     let outbound = Outbound::new(1, 100, Arc::default());
     outbound.push(&[b"hello"]);

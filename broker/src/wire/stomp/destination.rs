@@ -27,19 +27,7 @@ impl Session {
             };
             return Ok(vec![(kind, name)]);
         }
-        let mut parts = Vec::with_capacity(1);
-        for (index, part) in rest.split(',').enumerate() {
-            if index >= MAX_PARTS {
-                return Err(Refusal::BadName(shorten(destination), "more than 32 parts"));
-            }
-            let (kind, name) = split_scheme(part.trim()).unwrap_or((kind, part.trim()));
-            check_name(name)?;
-            let is_known = |(other, known): &(Kind, String)| *other == kind && known == name;
-            if !parts.iter().any(is_known) {
-                parts.push((kind, name.to_owned()));
-            }
-        }
-        Ok(parts)
+        composite(destination, kind, rest)
     }
 
     /// The kind and the rest of a trimmed destination of allowed length.
@@ -50,6 +38,37 @@ impl Session {
         }
         split_prefix(destination).ok_or_else(|| Refusal::IllegalDestination(destination.to_owned()))
     }
+}
+
+/// The parts of a destination as a client writes it, such as `/queue/a,topic://b`, each once. A temporary one has the
+/// name that its connection gave it.
+///
+/// # Errors
+/// It has no kind, or a name that is none.
+pub fn parts(destination: &str) -> Result<Vec<(Kind, String)>, Refusal> {
+    let (kind, rest) = split_prefix(destination)
+        .ok_or_else(|| Refusal::IllegalDestination(destination.to_owned()))?;
+    if kind.is_temporary() {
+        check_name(rest)?;
+        return Ok(vec![(kind, rest.to_owned())]);
+    }
+    composite(destination, kind, rest)
+}
+
+fn composite(destination: &str, kind: Kind, rest: &str) -> Result<Vec<(Kind, String)>, Refusal> {
+    let mut parts = Vec::with_capacity(1);
+    for (index, part) in rest.split(',').enumerate() {
+        if index >= MAX_PARTS {
+            return Err(Refusal::BadName(shorten(destination), "more than 32 parts"));
+        }
+        let (kind, name) = split_scheme(part.trim()).unwrap_or((kind, part.trim()));
+        check_name(name)?;
+        let is_known = |(other, known): &(Kind, String)| *other == kind && known == name;
+        if !parts.iter().any(is_known) {
+            parts.push((kind, name.to_owned()));
+        }
+    }
+    Ok(parts)
 }
 
 /// The kind that the prefix tells, and the rest.

@@ -21,7 +21,7 @@ mod transaction;
 pub mod version;
 
 pub use command::MAX_COMMAND;
-pub use destination::{MAX_PARTS, MAX_SEGMENTS};
+pub use destination::{MAX_PARTS, MAX_SEGMENTS, parts};
 pub use error::{FrameError, Refusal};
 pub use first::First;
 pub use frame::{Decoded, Decoder, FrameRef, Limits};

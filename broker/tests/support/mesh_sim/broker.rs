@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use causeway_broker::link::conn::{Conn, LinkData};
+use causeway_broker::link::conn::Conn;
 use causeway_broker::link::interest::RemoteInterest;
+use causeway_broker::link::lasting::LinkData;
 use causeway_broker::mesh::config::MeshConfig;
 use causeway_broker::mesh::core::Mesh;
 use causeway_broker::mesh::custody;
@@ -173,11 +174,7 @@ impl Broker {
 
     /// The link whose data a connection carries.
     pub fn link_over(&self, conn: ConnId) -> Option<LinkId> {
-        let link = self
-            .links
-            .iter()
-            .find(|link| link.data.conn().is_some_and(|own| own.id == conn))?;
-        Some(link.data.id)
+        Some(self.conns.get(&conn)?.link()?.id)
     }
 }
 
@@ -262,12 +259,17 @@ impl World {
                         broker.links.get(link.index()),
                         broker.conns.get(&conn).cloned(),
                     ) {
-                        open.carry(&side.data);
-                        side.data.set_conn(Some(open));
+                        side.data.set_conn(open);
                         self.oracle.note(now, Note::LinkUp { at, link: link.0 });
                         self.wake(at, conn);
                     }
                 }
+                Action::Drain { link, conn } => {
+                    if self.begin_renewal(at, link, conn) {
+                        late.push(Action::Drain { link, conn });
+                    }
+                }
+                Action::TakeOver { link } => self.take_over(at, link),
                 Action::Publish(routes) => {
                     broker.routes = routes.clone();
                     let reached = routes.sites().iter().filter(|s| s.way.is_some()).count();
@@ -295,6 +297,7 @@ impl World {
                     self.retry_limbo(at, &routes);
                     self.tell_custody(at, &routes);
                 }
+                Action::Drain { link, conn } => self.control(at, Event::Drained { link, conn }),
                 Action::Resplit(link) if self.has_link(at, link) => self.resplit(at, link),
                 Action::Entries(changes) => self.take_entries(at, changes),
                 Action::Purged(bid) => self.custody(at, custody::Event::Purged(bid)),

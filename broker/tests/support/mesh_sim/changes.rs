@@ -45,6 +45,12 @@ pub enum Step {
     Leaving { at: usize, until: Now },
     /// It is gone.
     Gone { at: usize },
+    /// A site has another certificate.
+    Certificate { at: usize },
+    /// An end of a link has another password, and still knows the one before.
+    Password { at: usize, edge: Edge, number: u32 },
+    /// A stream is reset.
+    Strike { pipe: usize, is_void: bool },
 }
 
 impl World {
@@ -86,6 +92,9 @@ impl World {
             Step::Leave { at } => self.leave(at),
             Step::Leaving { at, until } => self.leaving(at, until),
             Step::Gone { at } => self.crash(at, false),
+            Step::Certificate { at } => self.configure(at, |config| config.tls += 1),
+            Step::Password { at, edge, number } => self.change_password(at, &edge, number),
+            Step::Strike { pipe, is_void } => self.reset(pipe, is_void),
         }
     }
 
@@ -98,7 +107,7 @@ impl World {
     }
 
     /// Puts a changed configuration of a site in force, as the driver does.
-    fn configure(&mut self, at: usize, change: impl FnOnce(&mut MeshConfig)) {
+    pub fn configure(&mut self, at: usize, change: impl FnOnce(&mut MeshConfig)) {
         let now = self.clock.now();
         let is_left_out = self.sabotage == Some(Sabotage::Removed);
         change(&mut self.configs[at]);
@@ -139,8 +148,7 @@ impl World {
             return;
         };
         let data = &broker.links[link.index()].data;
-        data.set_conn(None);
-        let frames: Vec<_> = data.ring().die(now).collect();
+        let frames = data.die(now);
         frames.iter().for_each(|frame| self.lost(at, frame));
     }
 

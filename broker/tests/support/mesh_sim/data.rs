@@ -183,7 +183,8 @@ impl World {
         let Some(side) = side.filter(|side| !side.is_gone) else {
             return self.park(at, frame, now);
         };
-        let conn = side.data.conn().map(|conn| conn.id);
+        let conn = side.data.next_conn().or_else(|| side.data.conn());
+        let conn = conn.map(|conn| conn.id);
         let queued = conn.and_then(|conn| Some((conn, broker.serving.get(&conn)?.queued)));
         match queued {
             Some(barrier) => drop(side.barriers.insert(key_of(&frame), barrier)),
@@ -275,9 +276,8 @@ impl World {
         let Some(side) = broker.links.get_mut(link.index()) else {
             return;
         };
-        side.data.set_conn(None);
         side.barriers.clear();
-        let frames: Vec<Queued> = side.data.ring().die(now).collect();
+        let frames = side.data.die(now);
         self.oracle.note(now, Note::LinkDown { at, link: link.0 });
         for mut frame in frames {
             frame.is_marked &= self.sabotage != Some(Sabotage::Mark);

@@ -19,6 +19,7 @@ pub mod queue_events;
 pub mod queue_oracle;
 pub mod queue_runs;
 pub mod queues;
+pub mod renewals;
 pub mod scenario;
 pub mod shrink;
 pub mod streams;

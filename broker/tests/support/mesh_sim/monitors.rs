@@ -110,13 +110,21 @@ impl World {
     }
 
     /// True for a monitor at a broker from where a learned route leads to who waits, or waited: there
-    /// the message would take that route, and not count as one that has used it up.
-    pub fn is_kept_for_route(&self, consumer: usize, name: &str, message: u64) -> bool {
+    /// the message would take that route. The message waits at `owner`; a copy that came to the
+    /// monitor's broker before and used the route up says nothing of the one that is elsewhere.
+    pub fn is_kept_for_route(
+        &self,
+        consumer: usize,
+        name: &str,
+        message: u64,
+        owner: usize,
+    ) -> bool {
         let one = &self.queues.consumers[consumer];
         let broker = self.brokers[one.at].as_ref().filter(|_| one.is_monitor());
         broker.is_some_and(|broker| {
             let facts = facts_of(broker, name, self.clock.now());
-            facts.has_way_out && !self.queues.oracle.was_learned(message, one.at)
+            let is_used_up = owner == one.at && self.queues.oracle.was_learned(message, owner);
+            facts.has_way_out && !is_used_up
         })
     }
 

@@ -47,6 +47,8 @@ pub enum Note {
     LinkUp { at: usize, link: u32 },
     /// A link's connection is gone.
     LinkDown { at: usize, link: u32 },
+    /// A link goes on over a newer connection.
+    Renewed { at: usize, link: u32, again: usize },
     /// New routes.
     Routes { at: usize, reached: usize },
     /// A fault began or ended; its number in the script.

@@ -170,7 +170,7 @@ impl World {
             let full = one.full.get(name).copied().unwrap_or_default();
             let mut start = calm.max(one.since).max(full);
             if one.is_monitor() {
-                if self.is_kept_for_route(*taker, name, number) {
+                if self.is_kept_for_route(*taker, name, number, at) {
                     return false;
                 }
                 let Some(free) = self.free_for_monitors(name) else {
@@ -201,8 +201,12 @@ impl World {
             let number = FIRST + u64::try_from(at).unwrap();
             let count = owners.get(&number).map_or(0, Vec::len);
             let name = &record.plan.queue;
-            let mut takers = self.queues.takers(number);
-            if count > 0 && takers.any(|taker| !self.is_kept_for_route(taker, name, number)) {
+            let mut held = owners.get(&number).into_iter().flatten();
+            let is_wanted = |owner| {
+                let mut takers = self.queues.takers(number);
+                takers.any(|taker| !self.is_kept_for_route(taker, name, number, owner))
+            };
+            if held.any(|owner| is_wanted(*owner)) {
                 let what = format!("at {:?}, and somebody wants it", owners[&number]);
                 return Err(("I13", Some(number), what));
             }

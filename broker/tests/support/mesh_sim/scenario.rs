@@ -44,6 +44,8 @@ pub enum Trouble {
     Leave,
     /// Links and sites come, go and change their costs.
     Change,
+    /// Connections of links that are up are renewed.
+    Renew,
     /// Processes claim sites that live, or come back with an old clock.
     Claims,
 }
@@ -69,7 +71,7 @@ pub const fn scenario(name: &'static str, shape: Shape, trouble: Trouble) -> Sce
 }
 
 /// All kinds of runs.
-pub const SCENARIOS: [Scenario; 27] = [
+pub const SCENARIOS: [Scenario; 30] = [
     scenario("chain", Shape::Chain, Trouble::Any),
     scenario("ring", Shape::Ring, Trouble::Any),
     scenario("star", Shape::Star, Trouble::Any),
@@ -97,6 +99,9 @@ pub const SCENARIOS: [Scenario; 27] = [
     scenario("change-regular", Shape::Regular, Trouble::Change),
     scenario("change-grid", Shape::Grid, Trouble::Change),
     scenario("claims-regular", Shape::Regular, Trouble::Claims),
+    scenario("renew-ring", Shape::Ring, Trouble::Renew),
+    scenario("renew-mesh", Shape::Mesh, Trouble::Renew),
+    scenario("renew-regular", Shape::Regular, Trouble::Renew),
 ];
 
 /// One run.
@@ -169,6 +174,9 @@ impl Run {
             world.queue_run(trouble != Trouble::Queues, trouble == Trouble::Monitors);
             return world;
         }
+        if trouble == Trouble::Renew {
+            world.choose_credentials();
+        }
         for at in 0..self.brokers {
             world.start(at);
             for filter in world.first_filters(at) {
@@ -190,6 +198,7 @@ impl Run {
             Trouble::Leave => world.leaves(),
             Trouble::Change => world.changes(),
             Trouble::Claims => world.claims(),
+            Trouble::Renew => world.renewals(),
         }
         world.settle();
         world.peace();

@@ -13,7 +13,6 @@ use causeway_broker::mesh::frame::{
     Admission, FrameError, FrameType, HEADER_LEN, Header, Limits, Phase, Reassembly, decode_lack,
 };
 use causeway_broker::mesh::ids::{ClaimId, ConnId, LinkId, Now};
-use causeway_broker::mesh::ring::Level;
 use tokio_util::sync::CancellationToken;
 
 use super::network::{Direction, End, Pipe, Segment, cut};
@@ -32,7 +31,8 @@ const CLIENT_FRAME: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Serving {
     conn: Arc<Conn>,
-    pipe: usize,
+    /// The stream, by number.
+    pub pipe: usize,
     side: usize,
     reassembly: Reassembly,
     limits: Limits,
@@ -112,11 +112,12 @@ impl World {
         let mut binding = [0; 32];
         binding[..8].copy_from_slice(&near.0.to_be_bytes());
         self.open(to, far, pipe, 1);
-        let transport = self.transport(binding, far);
+        self.strike_newer(pipe);
+        let transport = self.transport(binding, far, to, from);
         let conn = far;
         self.control(to, Event::Accepted { conn, transport });
         self.open(from, near, pipe, 0);
-        let (transport, conn) = (self.transport(binding, near), near);
+        let (transport, conn) = (self.transport(binding, near, from, to), near);
         let event = Event::Dialled {
             link,
             conn,
@@ -125,11 +126,16 @@ impl World {
         self.control(from, event);
     }
 
-    fn transport(&mut self, binding: [u8; 32], conn: ConnId) -> Transport {
+    fn transport(&mut self, binding: [u8; 32], conn: ConnId, own: usize, peer: usize) -> Transport {
         let mut nonce = [7; 32];
         nonce[..8].copy_from_slice(&conn.0.to_le_bytes());
         nonce[8..16].copy_from_slice(&self.net_random.number().to_le_bytes());
+        let config = &self.configs[own];
+        let takes_certificates = config.auth.takes_certificates();
         Transport {
+            verified: takes_certificates.then(|| config.identity(&self.names[peer])),
+            has_certificate: takes_certificates,
+            tls: config.tls,
             binding: Some(binding),
             nonce,
             ..Transport::default()
@@ -452,13 +458,12 @@ impl World {
         let complete = match kind {
             FrameType::Lack => {
                 let lseq = decode_lack(&body)?;
-                let side = &broker.links[link.index()];
-                if side.data.conn().is_some_and(|current| current.id == conn) {
-                    let was_tight = side.data.ring().level() != Level::Free;
-                    side.data.ring().lack(lseq, now, |_| {})?;
-                    if was_tight && side.data.ring().level() == Level::Free {
-                        self.custody(at, custody::Event::RingFree);
-                    }
+                let acked = broker.links[link.index()].data.lack(conn, lseq, now)?;
+                if acked.is_free {
+                    self.custody(at, custody::Event::RingFree);
+                }
+                if let Some(conn) = acked.drained {
+                    self.control(at, Event::Drained { link, conn });
                 }
                 return Ok(());
             }

@@ -127,6 +127,10 @@ pub enum Sabotage {
     Hurry,
     /// Frames of a link that is not configured any more are not sent again.
     Removed,
+    /// A newer connection is used before all that was sent over the older one is acknowledged (R25).
+    Overtake,
+    /// What was not acknowledged over the older connection of a link is forgotten (R25).
+    Renewed,
 }
 
 /// The network.
@@ -168,6 +172,10 @@ pub struct World {
     pub fault_random: Random,
     /// Chance of clients.
     pub work_random: Random,
+    /// So many connections more are reset in the middle of a renewal.
+    pub strikes: u32,
+    /// Messages are sent while connections are opened.
+    pub is_renewing: bool,
     /// Clients of queues and their history.
     pub queues: QueueWorld,
     lives: Vec<u32>,
@@ -231,6 +239,8 @@ impl World {
             net_random: Random::new(seed ^ 2),
             fault_random: Random::new(seed ^ 3),
             work_random: Random::new(seed ^ 4),
+            strikes: 0,
+            is_renewing: false,
             queues: QueueWorld::new(seed),
             lives: vec![0; brokers],
             seed,

@@ -8,6 +8,7 @@ use crate::api::network::Authorization;
 use crate::api::user::{Effect, Permission};
 use crate::documents::schema_walk::nearest;
 use crate::finding::{Finding, Subject};
+use crate::rule::Rule;
 
 const TEMPORARY: &str = "spec.authorization.temporary";
 /// Stands for everybody who is logged in.
@@ -40,7 +41,7 @@ impl Check<'_> {
             if let Some(help) = meant(group, members().map(|(.., own)| own)) {
                 let reason = format!("no user is in the group {group}");
                 let finding = Finding::warning(Subject::Network, path, reason).with_help(help);
-                self.findings.push(finding);
+                self.findings.push(finding.called(Rule::GroupWithoutUsers));
             }
         }
         self.powerless(&granted);
@@ -54,7 +55,7 @@ impl Check<'_> {
                 let reason = format!("no right names the group {group}");
                 let path = format!("spec.groups[{index}]");
                 let finding = Finding::warning(subject, path, reason).with_help(help);
-                self.findings.push(finding);
+                self.findings.push(finding.called(Rule::UserWithoutRights));
             }
         }
     }
@@ -90,7 +91,7 @@ impl Check<'_> {
             };
             let reason = format!("{reason}: it can use temporary destinations at most");
             let finding = Finding::warning(Subject::User(name.clone()), path, reason);
-            self.findings.push(finding);
+            self.findings.push(finding.called(Rule::UserWithoutRights));
         }
     }
 }

@@ -3,8 +3,11 @@
 //! What the schema and its rules decide has been decided before; this checks what needs the whole: links
 //! after expansion, ids, Secrets, and what the broker's own parser accepts.
 
+mod annotations;
+mod cluster;
 mod groups;
 mod hashes;
+mod kept;
 mod secrets;
 mod settings;
 mod sites;
@@ -18,6 +21,7 @@ use causeway_broker::config::file::{LinkAuthMode, Temporary};
 use causeway_broker::config::units::{Size, Span};
 use causeway_broker::security::password;
 
+use crate::api::condition::Reason;
 use crate::api::network::{
     Authorization, BrokerNetworkSpec, LINK_COST, Link, LinkAuthMode as Mode, LinkState,
 };
@@ -31,6 +35,7 @@ use crate::names::{LinkName, NetworkName, SiteName};
 use crate::network::credentials::{self, HashCache};
 use crate::network::placement;
 use crate::render::{self, extra};
+use crate::rule::Rule;
 use crate::topology::collectives;
 use crate::topology::expand::{self, Expanded, TopologyError};
 
@@ -56,6 +61,8 @@ pub fn run(
         declared,
         missing,
         findings: Vec::new(),
+        kept: None,
+        keeps_certificates: false,
     };
     let sites = check.sites();
     let links = check.links();
@@ -63,11 +70,9 @@ pub fn run(
     let settings = check.settings();
     let users = check.users(&sites);
     check.groups();
-    if check
-        .findings
-        .iter()
-        .any(|finding| finding.severity == Severity::Error)
-    {
+    check.annotations();
+    let cluster = check.cluster();
+    if check.findings.iter().any(|finding| check.blocks(finding)) {
         return Err(check.findings);
     }
     let mut network = ValidNetwork {
@@ -84,12 +89,16 @@ pub fn run(
         denied_sites: spec.denied_sites.iter().flatten().cloned().collect(),
         entries: entries(spec.authorization.as_ref()),
         temporary: temporary(spec.authorization.as_ref()),
+        cluster,
         settings,
         users,
         spec_hash: String::new(),
         users_hash: hashes::users(&declared.users),
     };
     network.spec_hash = hashes::spec(&network);
+    if check.keeps_certificates {
+        network.link_auth = LinkAuthMode::Mtls;
+    }
     Ok((network, check.findings))
 }
 
@@ -120,7 +129,7 @@ pub fn refused(network: &ValidNetwork) -> Vec<Finding> {
     }
     let finding = |(path, reason)| {
         let reason = format!("a broker would refuse its files: {reason}");
-        Finding::error(Subject::Network, path, reason)
+        Finding::error(Subject::Network, path, reason).because(Reason::ConfigRejected)
     };
     found.into_iter().map(finding).collect()
 }
@@ -144,9 +153,21 @@ struct Check<'a> {
     declared: &'a Declared,
     missing: MissingSecrets,
     findings: Vec<Finding>,
+    /// What the files of now hold; read when the first user or link needs it.
+    kept: Option<kept::InForce>,
+    /// Links go on with certificates alone, since the passwords that are to come beside them are not there yet.
+    keeps_certificates: bool,
 }
 
 impl Check<'_> {
+    /// Whether a finding forbids going on. In a cluster a wrong user, or a link without its password, is left out or stays as
+    /// it is, and nobody else is held up: least of all what takes somebody's access.
+    fn blocks(&self, finding: &Finding) -> bool {
+        let is_one = matches!(finding.subject, Subject::User(_) | Subject::Link(_));
+        let is_alone = self.declared.local_sites.is_some() && is_one;
+        finding.severity == Severity::Error && !is_alone
+    }
+
     fn add(&mut self, path: impl Into<String>, reason: impl Into<String>) {
         self.findings
             .push(Finding::error(Subject::Network, path, reason));
@@ -156,16 +177,24 @@ impl Check<'_> {
         let spec = &self.declared.network.spec;
         let (all, errors) = expand::links(spec);
         for error in errors {
-            let path = match &error {
-                TopologyError::DuplicatePair { index, .. } => {
-                    format!("spec.links[{index}].between")
-                }
-                TopologyError::DuplicateName { index, .. } => format!("spec.links[{index}].name"),
+            let (path, cause, rule) = match &error {
+                TopologyError::DuplicatePair { index, .. } => (
+                    format!("spec.links[{index}].between"),
+                    Reason::DuplicatePair,
+                    Rule::DuplicatePair,
+                ),
+                TopologyError::DuplicateName { index, .. } => (
+                    format!("spec.links[{index}].name"),
+                    Reason::DuplicateLinkName,
+                    Rule::DuplicateLinkName,
+                ),
                 TopologyError::TooMany { .. } | TopologyError::TooManyAt { .. } => {
-                    "spec.links".to_owned()
+                    let path = "spec.links".to_owned();
+                    (path, Reason::TooManyLinks, Rule::TooManyLinks)
                 }
             };
-            self.add(path, error.to_string());
+            let finding = Finding::error(Subject::Network, path, error.to_string());
+            self.findings.push(finding.because(cause).called(rule));
         }
         self.unknown_ends();
         let mut links = BTreeMap::new();
@@ -194,7 +223,10 @@ impl Check<'_> {
                 let mut finding = Finding::error(
                     Subject::Network,
                     path,
-                    format!("the network has no site {name}"),
+                    format!(
+                        "the network has no site {name}, an end of link {}",
+                        link.name
+                    ),
                 );
                 finding.help = nearest(name, sites()).map(|near| format!("did you mean {near}?"));
                 self.findings.push(finding);
@@ -240,7 +272,12 @@ impl Check<'_> {
                 .unwrap_or_default(),
             heartbeat,
             window,
-            secret: self.link_secret(&expanded.name, written, &path),
+            secret: self.link_secret(
+                &expanded.name,
+                [&expanded.pair.0, &expanded.pair.1],
+                written,
+                &path,
+            ),
         }
     }
 

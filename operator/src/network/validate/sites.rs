@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use causeway_broker::mesh::ids::Sid;
 
 use super::{Check, address, port};
+use crate::api::condition::Reason;
 use crate::api::network::{
     ADMIN_PORT, LINK_PORT, Listener, ListenerState, Listeners, STOMP_PORT, STOMP_TLS_PORT, Site,
     SiteDefaults, SiteMode,
@@ -12,6 +13,7 @@ use crate::api::network::{
 use crate::finding::{Finding, Subject};
 use crate::model::{ListenerKind, ValidSite};
 use crate::names::SiteName;
+use crate::rule::Rule;
 
 impl Check<'_> {
     pub(super) fn sites(&mut self) -> BTreeMap<SiteName, ValidSite> {
@@ -27,12 +29,14 @@ impl Check<'_> {
                 .copied()
                 .unwrap_or(LINK_PORT);
             let endpoint = site.endpoint.as_ref();
+            let cluster = self.cluster_site(index, site, &defaults, &listeners);
             let valid = ValidSite {
                 id: site.id.and_then(|id| u16::try_from(id).ok()),
                 labels: site.labels.clone().unwrap_or_default(),
                 is_running: site.mode.unwrap_or_default() == SiteMode::Running,
                 endpoint: endpoint.map(|end| address(&end.host, end.port, link_port)),
                 listeners,
+                cluster,
             };
             sites.insert(SiteName::new(&site.name), valid);
         }
@@ -58,7 +62,9 @@ impl Check<'_> {
                 "sites {first} and {} have the same short id {id}",
                 site.name
             );
-            let finding = Finding::error(Subject::Network, format!("spec.sites[{index}]"), reason);
+            let finding = Finding::error(Subject::Network, format!("spec.sites[{index}]"), reason)
+                .because(Reason::SiteIdCollision)
+                .called(Rule::SiteIdCollision);
             self.findings
                 .push(finding.with_help("set id on the newer of the two"));
         }
@@ -94,16 +100,18 @@ fn effective(site: &Site, defaults: &SiteDefaults) -> BTreeMap<ListenerKind, u16
         .collect()
 }
 
-fn listener(listeners: Option<&Listeners>, kind: ListenerKind) -> Listener {
+/// What is written about one listener.
+pub(super) fn listener(listeners: Option<&Listeners>, kind: ListenerKind) -> Listener {
     let Some(listeners) = listeners else {
         return Listener::default();
     };
     match kind {
-        ListenerKind::Stomp => listeners.stomp,
-        ListenerKind::StompTls => listeners.stomp_tls,
-        ListenerKind::Link => listeners.link,
-        ListenerKind::Admin => listeners.admin,
+        ListenerKind::Stomp => &listeners.stomp,
+        ListenerKind::StompTls => &listeners.stomp_tls,
+        ListenerKind::Link => &listeners.link,
+        ListenerKind::Admin => &listeners.admin,
     }
+    .clone()
     .unwrap_or_default()
 }
 

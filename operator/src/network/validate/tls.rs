@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use causeway_broker::config::certificates::{self, CertificateError, PairError};
 
+use super::cluster::certificate_secret;
 use super::{Check, MissingSecrets};
-use crate::api::network::{TRUST_DOMAIN, Tls, TlsSource};
+use crate::api::condition::Reason;
+use crate::api::network::{LinkAuthMode, TRUST_DOMAIN, Tls, TlsSource};
 use crate::api::shared::{BundleKind, BundleRef};
 use crate::documents::Severity;
 use crate::finding::{Finding, Subject};
 use crate::model::valid::Material;
 use crate::model::{SecretText, ValidTls};
-use crate::names::{self, SiteName};
+use crate::names::SiteName;
+use crate::rule::Rule;
 
 const CLIENT_ROOTS: &str = "spec.tls.clientTrustBundleRef";
 
@@ -25,14 +28,24 @@ impl Check<'_> {
         let client_trust_bundle = client_roots.and_then(|reference| self.bundle(reference));
         let material = match tls.source {
             TlsSource::Development => {
+                self.development_sites();
                 if let Some(reference) = client_roots.filter(|_| client_trust_bundle.is_none()) {
                     self.development_roots(reference);
                 }
                 None
             }
-            TlsSource::Secret => self.material(tls, client_trust_bundle.is_some()),
+            TlsSource::Secret | TlsSource::CertManager => {
+                self.material(tls, client_trust_bundle.is_some())
+            }
         };
         Some(ValidTls {
+            source: tls.source,
+            has_roots: match &self.declared.local_sites {
+                Some(_) => self.mounts_roots(tls),
+                None => material
+                    .as_ref()
+                    .is_none_or(|material| material.trust_bundle.is_some()),
+            },
             trust_domain: tls
                 .trust_domain
                 .clone()
@@ -43,15 +56,39 @@ impl Check<'_> {
         })
     }
 
-    /// Nobody has to make roots of clients to try something out; but whoever meant others has to know.
+    /// The key of a development authority leaves no cluster, so no site of the network may run in another.
+    fn development_sites(&mut self) {
+        let sites = self.declared.network.spec.sites.iter();
+        let elsewhere: Vec<&str> = sites
+            .map(|site| site.name.as_str())
+            .filter(|site| !self.declared.is_local(site))
+            .collect();
+        if elsewhere.is_empty() {
+            return;
+        }
+        let reason = format!(
+            "the development authority is for networks of one cluster, and these sites run elsewhere: {}",
+            elsewhere.join(", ")
+        );
+        let help = "take certificates from cert-manager (source: CertManager) or from Secrets (source: Secret)";
+        let finding = Finding::error(Subject::Network, "spec.tls.source", reason).with_help(help);
+        let finding = finding.because(Reason::DevelopmentCAUnsafe);
+        self.findings.push(finding.called(Rule::DevelopmentCa));
+    }
+
+    /// Nobody has to make roots of clients to try something out; but whoever meant others has to know. A pod waits for
+    /// what it mounts.
     fn development_roots(&mut self, reference: &BundleRef) {
+        if self.declared.local_sites.is_some() {
+            return self.awaited(vec![(CLIENT_ROOTS, described(reference))]);
+        }
         let reason = format!(
             "{} is missing: client certificates have to end at the development authority",
             described(reference)
         );
         let help = "add it to the files, or make client certificates with ca/ca.crt and ca/ca.key of the state folder";
         let finding = Finding::warning(Subject::Network, CLIENT_ROOTS, reason).with_help(help);
-        self.findings.push(finding);
+        self.findings.push(finding.called(Rule::UnknownReference));
     }
 
     fn material(&mut self, tls: &Tls, has_client_roots: bool) -> Option<Material> {
@@ -73,7 +110,7 @@ impl Check<'_> {
                 trust_bundle,
             });
         }
-        if !has_none {
+        if !has_none || self.declared.local_sites.is_some() {
             self.incomplete(absent);
         }
         None
@@ -87,8 +124,10 @@ impl Check<'_> {
     ) -> BTreeMap<SiteName, (Vec<u8>, SecretText)> {
         let mut sites = BTreeMap::new();
         for site in &self.declared.network.spec.sites {
-            let template = tls.secret_name_template.as_deref();
-            let secret = names::certificate_secret(template, self.declared.name(), &site.name);
+            if !self.declared.is_local(&site.name) {
+                continue;
+            }
+            let secret = certificate_secret(tls, self.declared.name(), &site.name);
             let chain = self.value(&secret, "tls.crt");
             let (Some(chain), Some(key)) = (chain, self.value(&secret, "tls.key")) else {
                 let what = format!("Secret {secret} with tls.crt and tls.key");
@@ -110,21 +149,68 @@ impl Check<'_> {
 
     /// A key of a Secret or a ConfigMap that no broker could start with. Several sites may share it.
     fn unusable(&mut self, subject: Subject, key: &str, error: CertificateError) {
-        let finding = Finding::error(subject, key, error.to_string());
+        let mut finding = Finding::error(subject, key, error.to_string());
+        if self.declared.local_sites.is_some() {
+            // A broker keeps the pair it has, and everything else of the network goes on.
+            finding.severity = Severity::Warning;
+            finding = finding.because(Reason::PairMalformed);
+        }
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
     }
 
     fn incomplete(&mut self, absent: Absent) {
+        if self.declared.local_sites.is_some() {
+            return self.awaited(absent);
+        }
         for (path, what) in absent {
             let mut finding = Finding::error(Subject::Network, path, format!("{what} is missing"))
                 .with_help("give all of what spec.tls names, or none of it");
             if self.missing == MissingSecrets::Mark {
                 finding.severity = Severity::Warning;
             }
+            self.findings.push(finding.called(Rule::UnknownReference));
+        }
+    }
+
+    /// In a cluster certificates come when they come: a pod waits for what it mounts, and a broker that runs goes on
+    /// with those it has.
+    fn awaited(&mut self, absent: Absent) {
+        for (path, what) in absent {
+            let is_bundle = path != "spec.tls.source";
+            let tls = self.declared.network.spec.tls.as_ref();
+            let cause = match tls.map(|tls| tls.source) {
+                _ if is_bundle => Reason::ReferenceNotFound,
+                Some(TlsSource::CertManager) => Reason::WaitingForCertificate,
+                _ => Reason::SecretNotFound,
+            };
+            let of_it = |(object, _): &(&String, &String)| what.starts_with(&format!("{object} "));
+            let (cause, reason) = match self.declared.unread.iter().find(of_it) {
+                Some((_, words)) => {
+                    let reason = format!("{what} cannot be read: {words}");
+                    (Reason::Forbidden, reason)
+                }
+                None => (cause, format!("{what} is missing")),
+            };
+            let finding = Finding::warning(Subject::Network, path, reason);
+            let finding = finding.because(cause).called(Rule::UnknownReference);
             self.findings.push(finding);
         }
+    }
+
+    /// Whether pods mount roots of the other sites.
+    fn mounts_roots(&self, tls: &Tls) -> bool {
+        let mode = self
+            .declared
+            .network
+            .spec
+            .link_auth
+            .unwrap_or_default()
+            .mode;
+        tls.source == TlsSource::Development
+            || tls.trust_bundle_ref.is_some()
+            || mode != LinkAuthMode::Password
     }
 
     /// A bundle of the input, checked.

@@ -66,7 +66,9 @@ fn a_withdrawn_password_closes_the_link_it_opened() {
     assert_eq!(pump.state("b", "a-b").0, LinkState::Up, "still valid");
     config.links[0].secrets = secrets(b"new", None);
     pump.tell(b, Event::Config(Box::new(config)));
-    pump.run(Duration::from_millis(100));
+    pump.run(Duration::from_millis(3900));
+    assert_eq!(pump.state("a", "a-b").0, LinkState::Up, "it may be renewed");
+    pump.run(Duration::from_millis(1000));
     assert_eq!(pump.state("a", "a-b").0, LinkState::AuthFailed);
     assert!(pump.reached("a").is_empty());
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::pump::Pump;
 use super::sites::{NETWORK, claim, config, link};
-use crate::mesh::event::{Event, MeshLog};
+use crate::mesh::event::{CloseCause, Event, MeshLog};
 use crate::mesh::forward::Routes as _;
 use crate::mesh::frame::FrameType;
 use crate::mesh::ids::{Bid, Sid};
@@ -257,8 +257,9 @@ fn two_links_between_one_pair_are_two_edges_and_the_cheaper_one_is_used() {
     let way = |pump: &Pump| pump.node("a").mesh.routes().sites()[0].way.unwrap();
     assert_eq!(Some(way(&pump).link), pump.node("a").mesh.link("wan-2"));
     let (a, second) = (pump.index("a"), way(&pump).link);
-    let conn = pump.node("a").mesh.routes().conn(second).unwrap();
-    pump.tell(a, Event::Withdrawn { conn });
+    let conn = pump.node("a").mesh.conn(second).unwrap();
+    let why = CloseCause::Reset;
+    pump.tell(a, Event::Closed { conn, why });
     assert_eq!(Some(way(&pump).link), pump.node("a").mesh.link("wan-1"));
 }
 

@@ -14,7 +14,6 @@ use crate::mesh::event::{
 use crate::mesh::frame::{FrameType, HEADER_LEN, Header};
 use crate::mesh::ids::{Bid, ConnId, Epoch, LinkId, Now};
 use crate::mesh::interest::{EntryChange, RemoteEntry};
-use crate::mesh::routes::Routes;
 use crate::mesh::session::LinkState;
 
 const LATENCY: Duration = Duration::from_millis(1);
@@ -33,7 +32,6 @@ pub(super) struct Node {
     pub(super) entries: BTreeMap<(Bid, u64), Arc<RemoteEntry>>,
     pub(super) log: Vec<MeshLog>,
     pub(super) resplit: Vec<LinkId>,
-    pub(super) published: Arc<Routes>,
     pub(super) epochs: Vec<Epoch>,
 }
 
@@ -44,6 +42,8 @@ pub(super) struct Pump {
     pub(super) cut: BTreeSet<(usize, usize)>,
     /// Everything that was sent, for tests of traffic.
     pub(super) frames: Vec<(usize, FrameType, Vec<u8>)>,
+    /// Links that went on over another connection.
+    pub(super) renewed: Vec<(usize, LinkId)>,
     /// What connections look like; may be changed for one test.
     pub(super) transport: fn(&Node, &Node, [u8; 32]) -> Transport,
     /// Pairs of nodes between which frames were lost.
@@ -53,8 +53,9 @@ pub(super) struct Pump {
     next: u64,
 }
 
-fn password(_: &Node, _: &Node, binding: [u8; 32]) -> Transport {
+fn password(own: &Node, _: &Node, binding: [u8; 32]) -> Transport {
     Transport {
+        tls: own.config.tls,
         binding: Some(binding),
         ..Transport::default()
     }
@@ -67,6 +68,7 @@ impl Pump {
             now: Now(1_000_000_000),
             cut: BTreeSet::new(),
             frames: Vec::new(),
+            renewed: Vec::new(),
             transport: password,
             damaged: BTreeSet::new(),
             peers: BTreeMap::new(),
@@ -103,7 +105,6 @@ impl Pump {
             entries: BTreeMap::new(),
             log: Vec::new(),
             resplit: Vec::new(),
-            published: Arc::default(),
             epochs: Vec::new(),
         });
         at
@@ -151,6 +152,14 @@ impl Pump {
         for action in actions {
             self.act(node, action);
         }
+    }
+
+    /// Puts a changed configuration of a site in force.
+    pub(super) fn configure(&mut self, site: &str, change: impl FnOnce(&mut MeshConfig)) {
+        let at = self.index(site);
+        change(&mut self.nodes[at].config);
+        let config = Box::new(self.nodes[at].config.clone());
+        self.tell(at, Event::Config(config));
     }
 
     pub(super) fn run(&mut self, time: Duration) {
@@ -231,6 +240,15 @@ impl Pump {
         self.reset(|this, that| this == dead || that == dead);
     }
 
+    /// The other end of a connection learns of its end.
+    pub(super) fn lose(&mut self, conn: ConnId) {
+        if let Some(far) = self.peers.remove(&conn) {
+            self.peers.remove(&far.conn);
+            let (conn, why) = (far.conn, CloseCause::Reset);
+            self.later(far.node, Event::Closed { conn, why });
+        }
+    }
+
     fn reset(&mut self, is_hit: impl Fn(usize, usize) -> bool) {
         let ends: Vec<(ConnId, End)> = self.peers.iter().map(|(conn, end)| (*conn, *end)).collect();
         for (conn, far) in ends {
@@ -287,7 +305,6 @@ impl Pump {
                 }
             }
             Action::AskRoom(conn) => self.later(node, Event::Room { conn }),
-            Action::Publish(routes) => self.nodes[node].published = routes,
             Action::Resplit(link) => self.nodes[node].resplit.push(link),
             Action::Entries(changes) => {
                 for change in changes {
@@ -306,7 +323,9 @@ impl Pump {
             }
             Action::Epoch(epoch) => self.nodes[node].epochs.push(epoch),
             Action::Log(log) => self.nodes[node].log.push(log),
-            Action::LinkUp { .. } | Action::Purged(_) | Action::Count(..) => {}
+            Action::Drain { link, conn } => self.later(node, Event::Drained { link, conn }),
+            Action::TakeOver { link } => self.renewed.push((node, link)),
+            Action::Publish(_) | Action::LinkUp { .. } | Action::Purged(_) | Action::Count(..) => {}
         }
     }
 

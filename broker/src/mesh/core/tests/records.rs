@@ -18,7 +18,7 @@ fn row() -> (Pump, ConnId) {
     let mut pump = Pump::of(&["a", "b", "c"], &[("a", "b"), ("b", "c")]);
     pump.seconds(3);
     let b = pump.node("b");
-    let conn = b.published.conn(b.mesh.link("a-b").unwrap()).unwrap();
+    let conn = b.mesh.conn(b.mesh.link("a-b").unwrap()).unwrap();
     pump.frames.clear();
     (pump, conn)
 }
@@ -381,7 +381,7 @@ fn no_bytes_of_a_neighbour_end_the_process() {
             .mesh
             .link(if round % 2 == 0 { "a-b" } else { "b-c" })
             .unwrap();
-        let Some(conn) = b.published.conn(link) else {
+        let Some(conn) = b.mesh.conn(link) else {
             pump.seconds(1);
             continue;
         };

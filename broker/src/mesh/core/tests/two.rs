@@ -98,7 +98,7 @@ fn a_half_dead_connection_does_not_block_the_return_of_the_link() {
         // One end loses the connection, the other does not hear of it.
         pump.cut("a", "b", false);
         let node = pump.node(loser);
-        let conn = node.published.conn(node.mesh.link(&name).unwrap()).unwrap();
+        let conn = node.mesh.conn(node.mesh.link(&name).unwrap()).unwrap();
         let at = pump.index(loser);
         pump.tell(
             at,
