@@ -84,7 +84,7 @@ const USUAL: u64 = 200;
 const USUAL_WITH_QUEUES: u64 = 40;
 
 /// Runs that broke an invariant once.
-const KNOWN_BUGS: [&str; 10] = [
+const KNOWN_BUGS: [&str; 11] = [
     // A PING overtook the ACCEPT queued before it.
     "star:6:0xca05",
     // Wandered between brokers whose maps differed for as long as an advertisement was held back.
@@ -105,6 +105,8 @@ const KNOWN_BUGS: [&str; 10] = [
     "leave-regular:10:0x6611bfb8acf0e5ca",
     // Each refusal of one batch doubled the back-off.
     "queue-countries:8:0x6611bfb8ad8d27f4",
+    // A copy of a transfer that was still on its way was taken by the next process of its receiver.
+    "queue-countries:8:0x66136436be9a437d:messages=0",
 ];
 
 /// Networks larger than those of fresh seeds.

@@ -116,7 +116,6 @@ impl Node {
                 }
                 Action::Log(log) => self.note(&log),
                 Action::Count(counter, by) => self.count(counter, by),
-                Action::Epoch(epoch) => tracing::warn!(epoch = epoch.0, "epoch raised"),
                 other => late.push(Late::Act(other)),
             }
         }
@@ -146,6 +145,10 @@ impl Node {
                 }
                 Action::Entries(changes) => self.take_entries(changes),
                 Action::Purged(bid) => self.custody(custody::Event::Purged(bid)),
+                Action::Epoch(epoch) => {
+                    tracing::warn!(epoch = epoch.0, "epoch raised");
+                    self.custody(custody::Event::Epoch(epoch));
+                }
                 Action::Route { to, body } => {
                     self.send_control(to, body);
                 }

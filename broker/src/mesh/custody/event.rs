@@ -20,7 +20,7 @@ pub type SelectorKey = Option<(Arc<str>, u64)>;
 pub struct CustodyConfig {
     /// This broker.
     pub own: Bid,
-    /// Epoch of this process: that of the streams it opens.
+    /// Epoch of this process: that of the streams it opens, and of what others send it.
     pub epoch: Epoch,
     /// How long persistent messages stay in doubt; `None` = until the destination is back.
     pub doubt_persistent: Option<Duration>,
@@ -242,6 +242,8 @@ pub enum Event<'a> {
     ConsumersGone(QueueName),
     /// The records of a broker were purged.
     Purged(Bid),
+    /// The epoch of this process was raised (R3).
+    Epoch(Epoch),
     /// Time passed.
     Tick,
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::event::Refusal;
 use super::outgoing::MAX_OPEN;
 use crate::mesh::frame::TransferHead;
-use crate::mesh::ids::Now;
+use crate::mesh::ids::{Epoch, Now};
 use crate::mesh::messages::{Refused, TransferAck};
 
 /// Transfers that wait for one before them.
@@ -131,7 +131,8 @@ impl Incoming {
         self.done > before
     }
 
-    pub(super) fn ack(&mut self, stream_epoch: u64, stream: u32) -> TransferAck {
+    /// What the owner is told by this process.
+    pub(super) fn ack(&mut self, stream_epoch: u64, stream: u32, own: Epoch) -> TransferAck {
         self.ack_at = None;
         let refused = self
             .refused
@@ -148,6 +149,7 @@ impl Incoming {
             upto: self.done,
             refused,
             unknown,
+            epoch: own.0,
         }
     }
 

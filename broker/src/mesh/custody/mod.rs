@@ -122,11 +122,6 @@ impl Custody {
         }
     }
 
-    /// Applies what can change live: the doubt times and the size of the reorder buffers.
-    pub fn set_config(&mut self, config: CustodyConfig) {
-        self.config = config;
-    }
-
     /// What happened so far.
     #[must_use]
     pub const fn counters(&self) -> Counters {
@@ -195,6 +190,7 @@ impl Custody {
                     .withdraw(&queue, |to, body| out.push(Effect::Route { to, body }));
             }
             Event::Purged(bid) => self.on_purged(bid),
+            Event::Epoch(epoch) => self.config.epoch = epoch,
             Event::Tick => self.on_tick(now, out),
         }
         self.count_resent();

@@ -6,7 +6,7 @@ use super::credit::{Allowance, AskKey};
 use super::event::{Candidate, Effect, Effects, Learned, Offer, Placement, Stay};
 use super::outgoing::{Charge, Item, ItemState, Stream};
 use super::{Custody, Peer};
-use crate::mesh::ids::{Bid, Now};
+use crate::mesh::ids::{Bid, Epoch, Now};
 
 /// A message that lost its consumers rests so long after its first move,
 pub const HOLD_MIN: Duration = Duration::from_millis(50);
@@ -230,13 +230,23 @@ impl Custody {
             times: 0,
             state: ItemState::Live,
         };
-        let (own, epoch) = (self.config.own, self.config.epoch);
+        let own = (self.config.own, self.config.epoch);
+        let to_epoch = self
+            .peers
+            .get(&to)
+            .map_or_else(Epoch::default, |peer| peer.epoch);
         let stream = self
             .streams
             .entry((to, offer.is_persistent))
             .or_insert_with(|| {
                 self.last_stream += 1;
-                Stream::new(own, epoch, to, self.last_stream, offer.is_persistent, now)
+                Stream::new(
+                    own,
+                    (to, to_epoch),
+                    self.last_stream,
+                    offer.is_persistent,
+                    now,
+                )
             });
         stream.push(item, now, out);
         Placement::Sent(to)

@@ -91,6 +91,8 @@ impl Item {
 pub(super) struct Stream {
     pub(super) owner: Bid,
     pub(super) to: Bid,
+    /// The process of the receiver that is meant.
+    pub(super) to_epoch: Epoch,
     pub(super) epoch: u64,
     pub(super) number: u32,
     is_persistent: bool,
@@ -109,9 +111,8 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(
-        owner: Bid,
-        epoch: Epoch,
-        to: Bid,
+        (owner, epoch): (Bid, Epoch),
+        (to, to_epoch): (Bid, Epoch),
         number: u32,
         is_persistent: bool,
         now: Now,
@@ -119,6 +120,7 @@ impl Stream {
         Self {
             owner,
             to,
+            to_epoch,
             epoch: epoch.0,
             number,
             is_persistent,
@@ -214,6 +216,7 @@ impl Stream {
         let head = TransferHead {
             owner: self.owner,
             to: self.to,
+            to_epoch: self.to_epoch.0,
             stream_epoch: self.epoch,
             stream: self.number,
             seq,

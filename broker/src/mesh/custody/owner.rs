@@ -16,6 +16,11 @@ impl Custody {
                 .is_some_and(|s| (s.epoch, s.number) == (ack.stream_epoch, ack.stream))
         });
         let Some(key) = key else { return };
+        let peer = self.peers.get(&from);
+        // An earlier process of the receiver: what it refused the present one may have accepted.
+        if peer.is_some_and(|peer| ack.epoch < peer.epoch.0) {
+            return;
+        }
         let Some(stream) = self.streams.get_mut(&key) else {
             return;
         };
@@ -125,6 +130,7 @@ impl Custody {
         let is_new_process = peer.epoch != Epoch::default() && epoch > peer.epoch;
         let was_reachable = std::mem::replace(&mut peer.is_reachable, is_reachable);
         peer.epoch = peer.epoch.max(epoch);
+        let to_epoch = peer.epoch;
         if is_new_process {
             self.asked.forget(bid);
         }
@@ -142,6 +148,7 @@ impl Custody {
                 self.streams.remove(&(bid, is_persistent));
                 continue;
             }
+            stream.to_epoch = to_epoch;
             if is_new_process {
                 stream.flag_redelivered();
             }

@@ -24,7 +24,10 @@ impl Custody {
         now: Now,
         out: &mut Effects,
     ) {
-        if head.to != self.config.own || head.seq == 0 {
+        // What was meant for an earlier process of this broker may have had its outcome there, and be
+        // with another broker since. What is still open its owner sends again, to this process.
+        let is_late = head.to_epoch < self.config.epoch.0;
+        if head.to != self.config.own || head.seq == 0 || is_late {
             return;
         }
         let key = (head.owner, head.stream_epoch, head.stream);
@@ -111,7 +114,7 @@ impl Custody {
 
     fn send_ack(&mut self, key: (Bid, u64, u32), out: &mut Effects) {
         if let Some(incoming) = self.incoming.get_mut(&key) {
-            let body = Body::Xack(incoming.ack(key.1, key.2));
+            let body = Body::Xack(incoming.ack(key.1, key.2, self.config.epoch));
             out.push(Effect::Route { to: key.0, body });
         }
     }

@@ -1,8 +1,9 @@
 //! Tests of custody: two machines and what they say to each other, step by step. Random schedules
-//! are in `chaos`, who is offered what in `offering`.
+//! are in `chaos`, who is offered what in `offering`, what a restart of the other one means in `processes`.
 
 mod chaos;
 mod offering;
+mod processes;
 mod waiting;
 
 use bytes::Bytes;
@@ -308,74 +309,6 @@ fn in_doubt_a_message_that_never_arrived_is_not_accepted_later() {
     // The stream goes on.
     let next = transfers(offer(&mut a, &message(8), 9002).1);
     assert_eq!(receive(&mut b, &next[0], 9002).len(), 1);
-}
-
-#[test]
-fn a_receiver_that_lost_its_memory_says_so_and_everything_open_comes_back_flagged() {
-    let (mut a, mut b) = (machine(A, 1), machine(B, 1));
-    hand_over(&mut a, &mut b, 1, None);
-    transfers(offer(&mut a, &message(2), 0).1);
-    let mut b = machine(B, 2);
-    let restarted = Event::Peer {
-        bid: B,
-        epoch: Epoch(2),
-        is_reachable: true,
-    };
-    let again = transfers(say(&mut a, restarted, 500));
-    assert_eq!(again[0].0.seq, 2);
-    assert!(receive(&mut b, &again[0], 500).is_empty());
-    let body = bodies(say(&mut b, Event::Tick, 5500)).remove(0);
-    let effects = say(&mut a, Event::Routed { from: B, body }, 5500);
-    let back = returned(&effects)[0];
-    assert_eq!(
-        (back.token, back.why, back.is_redelivered),
-        (2, ReturnReason::Unknown, true)
-    );
-    let fresh = transfers(offer(&mut a, &message(3), 5500).1);
-    assert_eq!((fresh[0].0.stream, fresh[0].0.seq), (2, 1));
-    assert_eq!(receive(&mut b, &fresh[0], 5500).len(), 1);
-}
-
-#[test]
-fn a_new_process_of_the_receiver_gets_a_new_stream_when_nothing_is_open() {
-    let (mut a, mut b) = (machine(A, 1), machine(B, 1));
-    hand_over(&mut a, &mut b, 1, None);
-    let mut b = machine(B, 2);
-    let restarted = Event::Peer {
-        bid: B,
-        epoch: Epoch(2),
-        is_reachable: true,
-    };
-    assert!(say(&mut a, restarted, 500).is_empty());
-    let fresh = transfers(offer(&mut a, &message(2), 500).1);
-    assert_eq!((fresh[0].0.stream, fresh[0].0.seq), (2, 1));
-    assert_eq!(receive(&mut b, &fresh[0], 500).len(), 1);
-}
-
-#[test]
-fn a_stream_that_its_receiver_does_not_know_comes_back_flagged_also_without_a_new_epoch() {
-    let (mut a, mut b) = (machine(A, 1), machine(B, 1));
-    hand_over(&mut a, &mut b, 1, None);
-    let sent = transfers(offer(&mut a, &message(2), 0).1);
-    let mut other = machine(B, 1);
-    receive(&mut other, &sent[0], 0);
-    let body = bodies(say(&mut other, Event::Tick, 5000)).remove(0);
-    let effects = say(&mut a, Event::Routed { from: B, body }, 5000);
-    let back = returned(&effects)[0];
-    assert_eq!(
-        (back.why, back.is_redelivered),
-        (ReturnReason::Unknown, true)
-    );
-}
-
-#[test]
-fn what_is_sent_again_is_flagged_for_a_process_that_knows_nothing_of_the_first_time() {
-    let (mut a, mut b) = (machine(A, 1), machine(B, 1));
-    let first = transfers(offer(&mut a, &message(1), 0).1).remove(0);
-    assert!(!first.0.has(crate::mesh::frame::XF_REDELIVERED));
-    let again = transfers(say(&mut a, Event::Tick, 1000)).remove(0);
-    assert!(again.0.has(crate::mesh::frame::XF_REDELIVERED));
-    assert_eq!(receive(&mut b, &again, 1000).len(), 1);
 }
 
 #[test]

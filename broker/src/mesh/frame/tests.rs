@@ -339,6 +339,7 @@ fn a_transfer_head_survives_the_wire() {
     let head = TransferHead {
         owner: Bid([1; 16]),
         to: Bid([2; 16]),
+        to_epoch: 9,
         stream_epoch: 3,
         stream: 4,
         seq: 5,
@@ -348,7 +349,7 @@ fn a_transfer_head_survives_the_wire() {
         term: 8,
     };
     assert_eq!(TransferHead::decode(&head.encode()), Ok(head));
-    assert_eq!(TransferHead::decode(&[0; 71]), Err(FrameError::Truncated));
+    assert_eq!(TransferHead::decode(&[0; 79]), Err(FrameError::Truncated));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{FrameError, FwdFrame};
 use crate::mesh::ids::Bid;
 
 /// Bytes of the head; the envelope follows.
-pub const TRANSFER_HEAD_LEN: usize = 72;
+pub const TRANSFER_HEAD_LEN: usize = 80;
 /// Transfer flag: a consumer may have seen it.
 pub const XF_REDELIVERED: u16 = 1;
 /// Transfer flag: a persistent message.
@@ -21,6 +21,9 @@ pub struct TransferHead {
     pub owner: Bid,
     /// The broker that is to become the owner.
     pub to: Bid,
+    /// Its epoch, as the owner knows it: a later process of it takes nothing that was meant for an
+    /// earlier one.
+    pub to_epoch: u64,
     /// Owner's epoch when the stream was opened.
     pub stream_epoch: u64,
     /// Number of the stream.
@@ -45,6 +48,7 @@ impl TransferHead {
         let mut out = &mut bytes[..];
         out.put_slice(&self.owner.0);
         out.put_slice(&self.to.0);
+        out.put_u64(self.to_epoch);
         out.put_u64(self.stream_epoch);
         out.put_u32(self.stream);
         out.put_u64(self.seq);
@@ -69,6 +73,7 @@ impl TransferHead {
         Ok(Self {
             owner: Bid(owner),
             to: Bid(to),
+            to_epoch: payload.get_u64(),
             stream_epoch: payload.get_u64(),
             stream: payload.get_u32(),
             seq: payload.get_u64(),

@@ -116,6 +116,9 @@ pub struct TransferAck {
     /// Nothing is known of the stream beyond `upto`.
     #[prost(bool, tag = "5")]
     pub unknown: bool,
+    /// Epoch of the process that answers.
+    #[prost(fixed64, tag = "6")]
+    pub epoch: u64,
 }
 
 /// One refused transfer.

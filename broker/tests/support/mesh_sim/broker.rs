@@ -281,7 +281,7 @@ impl World {
                         side.data.note_rtt(by);
                     }
                 }
-                Action::Log(_) | Action::Count(..) | Action::Epoch(_) => {}
+                Action::Log(_) | Action::Count(..) => {}
                 other => late.push(other),
             }
         }
@@ -301,6 +301,7 @@ impl World {
                 Action::Resplit(link) if self.has_link(at, link) => self.resplit(at, link),
                 Action::Entries(changes) => self.take_entries(at, changes),
                 Action::Purged(bid) => self.custody(at, custody::Event::Purged(bid)),
+                Action::Epoch(epoch) => self.custody(at, custody::Event::Epoch(epoch)),
                 Action::Route { to, body } => self.send_control(at, to, body),
                 _ => {}
             }

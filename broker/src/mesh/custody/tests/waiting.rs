@@ -61,6 +61,7 @@ fn transfer(b: &mut Custody, from: Bid, seq: u64, millis: u64) {
     let head = TransferHead {
         owner: from,
         to: B,
+        to_epoch: 1,
         stream_epoch: 1,
         stream: 1,
         seq,
