@@ -2,6 +2,7 @@
 
 mod change;
 mod doors;
+mod folder;
 mod start;
 mod stop;
 mod succession;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::doors::Door;
+use self::folder::StateFolder;
 use self::start::Prepared;
 use self::succession::End;
 use crate::broker::Broker;
@@ -119,19 +121,21 @@ impl Signals {
 
 async fn serve(options: &Options, mut config: Arc<Config>, mut watch: Watch) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let mut prepared = Prepared::new(&config)?;
+    let folder = Arc::new(StateFolder::open(Path::new(&config.broker.state_dir))?);
+    let mut prepared = Prepared::new(&config, &folder)?;
     let mut taken = tokio::select! {
         taken = succession::take(&config, &prepared) => taken?,
         () = signals.asked() => return Ok(()),
     };
     loop {
-        let app = App::start(options, config, prepared, taken).await?;
+        let ready = (prepared, Arc::clone(&folder));
+        let app = App::start(options, config, ready, taken).await?;
         match app.work(&mut watch, &mut signals).await {
             End::Stopped => return Ok(()),
             // The next process did not come: this one is its own.
             End::Kept(of) => (config, taken) = (of.config, of.taken),
         }
-        prepared = Prepared::new(&config)?;
+        prepared = Prepared::new(&config, &folder)?;
     }
 }
 
@@ -146,6 +150,7 @@ struct App {
     /// Whatever holds a port.
     holders: TaskTracker,
     parts: Arc<std::sync::Mutex<Vec<serde_json::Value>>>,
+    folder: Arc<StateFolder>,
 }
 
 impl App {

@@ -1,6 +1,5 @@
 //! From a configuration to a running broker.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -8,9 +7,9 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::folder::StateFolder;
 use super::{App, Options, succession};
 use crate::broker::Broker;
-use crate::clock;
 use crate::config::Config;
 use crate::handover::Taken;
 use crate::link::node::Node;
@@ -33,9 +32,9 @@ pub(super) struct Prepared {
 impl Prepared {
     /// # Errors
     /// A port is taken, a certificate cannot be used, or the state folder cannot be written to.
-    pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn new(config: &Config, folder: &StateFolder) -> anyhow::Result<Self> {
         // That it can be written is what matters: the one that counts is known when the older process has told its own.
-        next_epoch(Path::new(&config.broker.state_dir), 0)?;
+        folder.next_epoch(0)?;
         Verifier::new(config)?;
         Ok(Self {
             client: LinkTls::new(config)?.client,
@@ -66,13 +65,13 @@ impl App {
     pub(super) async fn start(
         options: &Options,
         config: Arc<Config>,
-        prepared: Prepared,
+        (prepared, folder): (Prepared, Arc<StateFolder>),
         taken: Taken,
     ) -> anyhow::Result<Self> {
         let mut ports = prepared.ports;
-        let epoch = next_epoch(Path::new(&config.broker.state_dir), taken.epoch)?;
+        let epoch = folder.next_epoch(taken.epoch)?;
         // Whoever has not asked for it by now never will.
-        let _ = Lost::take(Path::new(&config.broker.state_dir));
+        let _ = Lost::take(folder.path());
         let cancel = CancellationToken::new();
         let mesh = settings::mesh_config(&config);
         let broker = Arc::new(Broker::new(config.clone(), epoch, mesh.bid().0));
@@ -99,6 +98,7 @@ impl App {
             cancel,
             holders,
             parts: Arc::default(),
+            folder,
         };
         app.open(&config, &mut ports)?;
         app.is_ready.store(true, Ordering::Release);
@@ -119,24 +119,4 @@ fn random_seed() -> anyhow::Result<u64> {
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| anyhow::anyhow!("the system gives no random bytes"))?;
     Ok(u64::from_be_bytes(bytes))
-}
-
-/// The epoch of this start: larger than every earlier one of the same state folder, even when the
-/// clock went back, and than that of the process before this one.
-fn next_epoch(state: &Path, before: u64) -> anyhow::Result<u64> {
-    std::fs::create_dir_all(state)
-        .with_context(|| format!("{} cannot be made", state.display()))?;
-    let path = state.join("epoch");
-    let last = std::fs::read_to_string(&path)
-        .ok()
-        .and_then(|text| text.trim().parse::<u64>().ok());
-    let now = u64::try_from(clock::wall_ms()).unwrap_or(1);
-    let last = last.unwrap_or(0).max(before);
-    let epoch = now.max(last.saturating_add(1));
-    let fresh = state.join("epoch.new");
-    std::fs::write(&fresh, format!("{epoch}\n"))
-        .with_context(|| format!("{} cannot be written", fresh.display()))?;
-    std::fs::rename(&fresh, &path)
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    Ok(epoch)
 }

@@ -1,6 +1,5 @@
 //! The end of a broker.
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -54,7 +53,7 @@ impl App {
                 "queue messages are lost: no other site has a consumer for them, or they could not be handed over in time"
             );
         }
-        let kept = lost.keep(Path::new(&self.broker.config().broker.state_dir));
+        let kept = lost.keep(self.folder.path());
         if let Err(error) = kept {
             tracing::warn!(%error, "what is lost cannot be written to the state folder");
         }

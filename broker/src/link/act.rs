@@ -146,7 +146,10 @@ impl Node {
                 Action::Entries(changes) => self.take_entries(changes),
                 Action::Purged(bid) => self.custody(custody::Event::Purged(bid)),
                 Action::Epoch(epoch) => {
-                    tracing::warn!(epoch = epoch.0, "epoch raised");
+                    tracing::warn!(
+                        epoch = epoch.0,
+                        "others know a later process of this site: its clock was ahead, or it runs now and the two take each other's links"
+                    );
                     self.custody(custody::Event::Epoch(epoch));
                 }
                 Action::Route { to, body } => {
