@@ -17,8 +17,8 @@ impl Custody {
         });
         let Some(key) = key else { return };
         let peer = self.peers.get(&from);
-        // An earlier process of the receiver: what it refused the present one may have accepted.
-        if peer.is_some_and(|peer| ack.epoch < peer.epoch.0) {
+        // Another process of the receiver: what it refused the present one may have accepted.
+        if peer.is_none_or(|peer| ack.epoch != peer.epoch.0) {
             return;
         }
         let Some(stream) = self.streams.get_mut(&key) else {
@@ -127,10 +127,9 @@ impl Custody {
         out: &mut Effects,
     ) {
         let peer = self.peers.entry(bid).or_default();
-        let is_new_process = peer.epoch != Epoch::default() && epoch > peer.epoch;
+        let is_new_process = peer.epoch != Epoch::default() && epoch != peer.epoch;
         let was_reachable = std::mem::replace(&mut peer.is_reachable, is_reachable);
-        peer.epoch = peer.epoch.max(epoch);
-        let to_epoch = peer.epoch;
+        peer.epoch = epoch;
         if is_new_process {
             self.asked.forget(bid);
         }
@@ -148,7 +147,7 @@ impl Custody {
                 self.streams.remove(&(bid, is_persistent));
                 continue;
             }
-            stream.to_epoch = to_epoch;
+            stream.to_epoch = epoch;
             if is_new_process {
                 stream.flag_redelivered();
             }

@@ -24,10 +24,10 @@ impl Custody {
         now: Now,
         out: &mut Effects,
     ) {
-        // What was meant for an earlier process of this broker may have had its outcome there, and be
+        // What was meant for another process of this broker may have had its outcome there, and be
         // with another broker since. What is still open its owner sends again, to this process.
-        let is_late = head.to_epoch < self.config.epoch.0;
-        if head.to != self.config.own || head.seq == 0 || is_late {
+        let is_meant = head.to == self.config.own && head.to_epoch == self.config.epoch.0;
+        if !is_meant || head.seq == 0 {
             return;
         }
         let key = (head.owner, head.stream_epoch, head.stream);
@@ -135,7 +135,7 @@ impl Custody {
         self.incoming.retain(|(owner, stream_epoch, _), incoming| {
             let is_current = peers
                 .get(owner)
-                .is_none_or(|peer| peer.epoch.0 <= *stream_epoch);
+                .is_none_or(|peer| peer.epoch.0 == *stream_epoch);
             let is_live = is_current && !incoming.is_unknown();
             is_live || !incoming.is_settled() || now.since(incoming.used) < GRACE
         });

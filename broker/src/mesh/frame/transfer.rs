@@ -21,8 +21,7 @@ pub struct TransferHead {
     pub owner: Bid,
     /// The broker that is to become the owner.
     pub to: Bid,
-    /// Its epoch, as the owner knows it: a later process of it takes nothing that was meant for an
-    /// earlier one.
+    /// Its epoch, as the owner knows it: no other process of it takes the transfer.
     pub to_epoch: u64,
     /// Owner's epoch when the stream was opened.
     pub stream_epoch: u64,

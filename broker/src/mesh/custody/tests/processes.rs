@@ -122,3 +122,23 @@ fn a_process_whose_epoch_is_raised_takes_only_what_is_meant_for_it_since() {
     let again = transfers(say(&mut a, restarted(), 2)).remove(0);
     assert_eq!(receive(&mut b, &again, 2).len(), 1);
 }
+
+#[test]
+fn a_process_that_takes_the_place_of_one_with_a_later_clock_is_served_as_well() {
+    let (mut a, mut b) = (machine(A, 1), machine(B, 1));
+    say(&mut a, restarted(), 0);
+    let sent = transfers(offer(&mut a, &message(7), 1).1).remove(0);
+    assert!(
+        receive(&mut b, &sent, 1).is_empty(),
+        "it is for the other claim"
+    );
+    let first = Event::Peer {
+        bid: B,
+        epoch: Epoch(1),
+        is_reachable: true,
+    };
+    let again = transfers(say(&mut a, first, 2)).remove(0);
+    let id = receive(&mut b, &again, 2)[0];
+    let body = answer(&mut b, id, None, 2).remove(0);
+    assert_eq!(say(&mut a, Event::Routed { from: B, body }, 3), [gone(7)]);
+}
