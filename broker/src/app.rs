@@ -39,6 +39,8 @@ pub struct Options {
 
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+/// Signals that come within so long of the first one are the same wish.
+const ONE_ASKING: Duration = Duration::from_millis(300);
 
 /// Validates a directory; what is in order and still not advisable is returned.
 ///
@@ -117,6 +119,16 @@ impl Signals {
     async fn asked(&mut self) {
         while self.next().await != Ask::End {}
     }
+
+    /// Returns when somebody has lost patience with an end that was asked for just now. A parent that dies asks once for
+    /// each of its threads.
+    async fn asked_again(&mut self) {
+        let first = tokio::time::Instant::now();
+        self.asked().await;
+        while first.elapsed() < ONE_ASKING {
+            self.asked().await;
+        }
+    }
 }
 
 async fn serve(options: &Options, mut config: Arc<Config>, mut watch: Watch) -> anyhow::Result<()> {
@@ -175,7 +187,7 @@ impl App {
         }
         tokio::select! {
             () = self.stop() => {}
-            () = signals.asked() => {}
+            () = signals.asked_again() => {}
         }
         End::Stopped
     }

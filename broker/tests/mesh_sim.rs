@@ -44,7 +44,7 @@
 //! * I13, always: nothing waits while a consumer that is reached and selects it has had room for
 //!   longer than sweep, hold, back-off and a round of credit.
 //! * I14, always: a message moves once, and again only with a reason; no entry in one state refuses it
-//!   twice for want of a consumer.
+//!   twice, for want of a consumer, to a broker that has had it all the time.
 //! * I10 and I28, in peace: who asks in a queue or under a topic that lives 900 ms, and so was
 //!   announced to nobody, has the answer; so has who waits for it at another broker.
 //! * I17: reorder buffers and learned routes are within their caps.

@@ -293,11 +293,30 @@ impl Network {
     ///
     /// # Errors
     /// It does not end in time, or with another exit code than 0.
-    pub fn stop(mut self) -> Result<()> {
+    pub fn stop(self) -> Result<()> {
+        self.end(Signal::TERM)
+    }
+
+    /// Closes its terminal, and checks that it ends well; under `nohup`, which its process inherits, that it lives on until
+    /// it is told to end.
+    ///
+    /// # Errors
+    /// It does not end in time, or with another exit code than 0.
+    pub fn hang_up(mut self) -> Result<()> {
+        if !process::ignores_hangup()? {
+            return self.end(Signal::HUP);
+        }
+        process::signal(i32::try_from(self.child.id())?, Signal::HUP)?;
+        let ended = process::wait(&mut self.child, Duration::from_secs(1))?;
+        ensure!(ended.is_none(), "it ended under nohup: {ended:?}");
+        self.stop()
+    }
+
+    fn end(mut self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id())?;
-        process::signal(pid, Signal::TERM)?;
+        process::signal(pid, signal)?;
         let status = process::wait(&mut self.child, STOP)?
-            .with_context(|| format!("causeway up is still there {STOP:?} after SIGTERM"))?;
+            .with_context(|| format!("causeway up is still there {STOP:?} after {signal:?}"))?;
         ensure!(status.success(), "causeway up ended with {status}");
         let strays = self
             .events

@@ -141,6 +141,17 @@ pub fn signal(pid: i32, signal: Signal) -> Result<()> {
     kill_process(pid, signal).context("sending a signal")
 }
 
+/// Whether this process, and so whatever it starts, is to outlive its terminal.
+///
+/// # Errors
+/// The system does not say.
+pub fn ignores_hangup() -> Result<bool> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = u64::from_str_radix(ignored.context("no SigIgn")?.trim(), 16)?;
+    Ok(mask & 1 == 1)
+}
+
 fn drain(pipe: Option<impl Read + Send + 'static>) -> Option<JoinHandle<String>> {
     pipe.map(|mut pipe| {
         std::thread::spawn(move || {

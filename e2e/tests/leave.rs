@@ -88,3 +88,25 @@ fn what_nobody_else_consumes_is_counted_by_queue_when_its_site_ends() -> Result<
     ensure!(lost(&events, "ie")? == (3, 3));
     Ok(())
 }
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one_wish() -> Result<()> {
+    let network = Network::up(Document::new(Shape::Chain, &["ie", "uk"]))?;
+    fill(&network, "uk")?;
+    network.stop_site("uk")?;
+    // The first one is not pending any more, so that there are two.
+    std::thread::sleep(Duration::from_millis(30));
+    network.stop_site("uk")?;
+    ensure!(lost(&network.events, "uk")? == (4, 3));
+    network.stop()
+}
+
+#[test]
+fn a_network_whose_terminal_is_closed_ends_as_with_ctrl_c() -> Result<()> {
+    let network = Network::up(Document::new(Shape::Chain, &["ie", "uk"]))?;
+    fill(&network, "ie")?;
+    let events = network.events.clone();
+    network.hang_up()?;
+    ensure!(lost(&events, "ie")? == (4, 3));
+    Ok(())
+}

@@ -1,6 +1,7 @@
 //! Changes of the file take effect while clients are connected and traffic flows; nobody else
 //! notices.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -9,6 +10,7 @@ use causeway_e2e::client::Client;
 use causeway_e2e::document::{ADMIN, Document, MCOLLECTIVE, NETWORK, Shape, full_entry, link_name};
 use causeway_e2e::events::Event;
 use causeway_e2e::network::Network;
+use causeway_e2e::ports::PER_SITE;
 use causeway_e2e::traffic::Traffic;
 use causeway_e2e::wait;
 
@@ -315,5 +317,35 @@ fn a_broken_file_is_reported_with_its_line_and_changes_nothing() -> Result<()> {
     network.change(|document| document.user("guest", &["guests"], "guest-password"))?;
     network.connect("uk", "guest")?.disconnect()?;
     traffic.finish()?.complete()?;
+    network.stop()
+}
+
+#[test]
+fn a_change_that_a_taken_port_keeps_out_is_in_force_once_the_port_is_free() -> Result<()> {
+    let mut network = Network::up(Document::new(Shape::Chain, &["ie", "uk"]))?;
+    let port = network.port("uk")? + PER_SITE;
+    let holder = TcpListener::bind(("127.0.0.1", port))?;
+    let mark = network.events.mark();
+    let is_refused = |event: &Event| event.kind() == "error";
+    network.document.sites.push("de".to_owned());
+    network.write_file(&network.document.to_yaml())?;
+    let refused = network
+        .events
+        .wait(mark, "error", wait::START, is_refused)?
+        .value
+        .to_string();
+    ensure!(
+        refused.contains(&port.to_string()) && refused.contains("until the port is free"),
+        "{refused}"
+    );
+    drop(holder);
+    let is_applied = |event: &Event| matches!(event.kind(), "applied" | "error");
+    let mark = network.events.mark();
+    let event = network
+        .events
+        .wait(mark, "applied", wait::START, is_applied)?;
+    ensure!(event.kind() == "applied", "{}", event.value);
+    ensure!(network.port("de")? == port);
+    network.connect("de", MCOLLECTIVE)?.disconnect()?;
     network.stop()
 }

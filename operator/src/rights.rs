@@ -1,8 +1,8 @@
 //! Whether a user may do something, by the broker's own decision, and what decides it.
 
-use causeway_broker::model::Kind;
+use causeway_broker::model::{Kind, destination};
 use causeway_broker::security::{Decision, Rules, Verb};
-use causeway_broker::wire::stomp::{Refusal, parts};
+use causeway_broker::wire::stomp::{NO_PATTERN, Refusal, parts};
 use serde::Serialize;
 
 use crate::api::shared::Entry;
@@ -155,6 +155,9 @@ impl Judge<'_> {
         let Some(identity) = rules.identity(self.question.user) else {
             return bare("the user is not active".to_owned());
         };
+        if self.question.verb == Verb::Write && destination::is_pattern(name) {
+            return bare(NO_PATTERN.to_owned());
+        }
         let decision = rules.decide(identity, self.question.verb, kind, name);
         let verb = operation(self.question.verb);
         let told = match decision {

@@ -295,3 +295,16 @@ fn documentation_of_the_resources_is_without_error() {
                    ---\napiVersion: v1\nkind: Secret\nmetadata: {name: user-mcollective}\nstringData: {password: a}\n";
     assert_eq!(lines(&[&blocks.join("---\n"), secrets]), "");
 }
+
+#[test]
+fn names_from_a_document_reach_no_terminal_as_they_are() {
+    let found = problems(&[&network("  \"\\e[31mco\\nst\": 50")]);
+    assert!(!found.is_empty());
+    for problem in found {
+        let line = problem.to_string();
+        assert!(!line.contains(char::is_control), "{line:?}");
+        assert!(line.contains(r"\u{1b}[31mco\nst"), "{line}");
+        let text = problem.to_text(false).replace('\n', "");
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+}

@@ -89,9 +89,12 @@ fn answers_are_those_of_the_files_that_a_broker_gets() {
         for verb in [Verb::Read, Verb::Write, Verb::Admin] {
             for (kind, word) in [(Kind::Queue, "queue"), (Kind::Topic, "topic")] {
                 for name in names {
-                    let expected = rules
-                        .identity(user)
-                        .is_some_and(|identity| rules.may(identity, verb, kind, name));
+                    // A broker refuses these before it looks at rights.
+                    let can_be = verb != Verb::Write || !name.ends_with('>');
+                    let expected = can_be
+                        && rules
+                            .identity(user)
+                            .is_some_and(|identity| rules.may(identity, verb, kind, name));
                     let destination = format!("/{word}/{name}");
                     let question = Question {
                         user,
@@ -241,4 +244,15 @@ fn questions_about_nothing_are_refused_with_what_there_is() {
     let de = SiteName::new("de");
     assert!(refused("amq", "/queue/x", Some(&de)).contains("there is no site de"));
     assert!(refused("amq", "/queue/a..b", None).contains("a segment of the name is empty"));
+}
+
+#[test]
+fn nobody_sends_to_a_wildcard_whatever_the_rights() {
+    for destination in ["/queue/>", "/topic/a.*"] {
+        let answer = ask("amq", Verb::Write, destination, None);
+        assert!(!answer.allowed, "{destination}");
+        let because = &answer.parts[0].because;
+        assert_eq!(because, "a message cannot be sent to a wildcard");
+    }
+    assert!(ask("amq", Verb::Read, "/queue/>", None).allowed);
 }

@@ -157,6 +157,11 @@ fn render_writes_directories_that_a_broker_takes_and_leaves_those_of_others_alon
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     assert!(stderr(&output).contains("does not come from `causeway render`"));
     assert_eq!(read("uk/README"), "mine");
+    std::fs::remove_dir_all(&strange).expect("removed");
+    std::fs::write(&strange, "a file").expect("written");
+    let output = render();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cannot be looked into: Not a directory"));
     std::fs::remove_dir_all(&folder).ok();
 }
 

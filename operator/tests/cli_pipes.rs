@@ -118,3 +118,17 @@ fn what_is_wrong_with_a_file_counts_even_if_nobody_reads_it() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+#[test]
+fn findings_that_cannot_be_written_are_a_failure_of_the_machine() {
+    let full = || std::fs::File::create("/dev/full").expect("a device");
+    let output = Command::new(env!("CARGO_BIN_EXE_causeway"))
+        .args(["lint", COUNTRIES, "-o", "json"])
+        .stdin(Stdio::null())
+        .stdout(full())
+        .output()
+        .expect("the command starts");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("No space left on device"), "{text}");
+}

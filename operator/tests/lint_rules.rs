@@ -366,3 +366,15 @@ fn l17_too_many_links_and_a_name_that_is_taken() {
         "Error BrokerNetwork/mcollective spec.links[1].name: ie-us is also the name of the link";
     assert!(one(&taken, "L17").starts_with(expected));
 }
+
+#[test]
+fn a_network_with_more_links_than_there_may_be_is_not_searched_for_single_points() {
+    let mesh = chain(64).replace("Chain, order: ", "Mesh, ignored: ");
+    let mesh = mesh.split(", ignored").next().expect("a part").to_owned() + "}\n";
+    assert_eq!(found(&mesh, "L02"), NONE);
+    let problems = lint_at(&mesh, &[]);
+    assert!(
+        problems.iter().any(|one| one.reason.contains("2016 links")),
+        "{problems:#?}"
+    );
+}

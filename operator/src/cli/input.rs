@@ -5,7 +5,8 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Exit, Output, out};
+use super::out::OutError;
+use super::{Exit, Output, failure, out};
 use crate::documents::parse::MAX_BYTES;
 use crate::documents::{Problem, Severity, Source};
 use crate::network::load::{Loaded, load};
@@ -68,8 +69,7 @@ pub fn sources(paths: &[PathBuf]) -> Result<Vec<Arc<Source>>, Exit> {
 pub fn network(paths: &[PathBuf], name: Option<&str>, output: Output) -> Result<Loaded, Exit> {
     load(&sources(paths)?, name, MissingSecrets::Mark).map_err(|mut problems| {
         problems.retain(|problem| problem.severity == Severity::Error);
-        print(&problems, output);
-        Exit::BadInput
+        refuse(&problems, output)
     })
 }
 
@@ -118,19 +118,36 @@ fn decode(bytes: Vec<u8>) -> Result<String, TextError> {
 }
 
 /// Prints problems on standard error for people, or one object a line on standard output.
-pub fn print(problems: &[Problem], output: Output) {
-    match output {
-        Output::Json => problems
-            .iter()
-            .map(Problem::to_json)
-            // What is wrong counts, not who reads it.
-            .for_each(|line| drop(out::print(line + "\n"))),
-        Output::Text => {
-            let colours = std::io::stderr().is_terminal();
-            problems
-                .iter()
-                .for_each(|problem| out::complain(problem.to_text(colours).trim_end_matches('\n')));
+///
+/// # Errors
+/// Standard output cannot be written. That nobody reads it is none: what is wrong counts.
+pub fn print(problems: &[Problem], output: Output) -> Result<(), OutError> {
+    if output == Output::Text {
+        complain(problems);
+        return Ok(());
+    }
+    for problem in problems {
+        match out::print(problem.to_json() + "\n") {
+            Err(OutError::Gone) => return Ok(()),
+            result => result?,
         }
+    }
+    Ok(())
+}
+
+/// Prints problems on standard error for people.
+pub fn complain(problems: &[Problem]) {
+    let colours = std::io::stderr().is_terminal();
+    for problem in problems {
+        out::complain(problem.to_text(colours).trim_end_matches('\n'));
+    }
+}
+
+/// Prints what keeps a command from its work; gives what it ends with.
+pub fn refuse(problems: &[Problem], output: Output) -> Exit {
+    match print(problems, output) {
+        Ok(()) => Exit::BadInput,
+        Err(error) => failure::tell(&error.into()),
     }
 }
 

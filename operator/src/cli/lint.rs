@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             return Ok(Exit::BadInput);
         }
     }
-    input::print(&examined.problems, args.output);
+    input::print(&examined.problems, args.output)?;
     if args.output == Output::Text {
         out::print(summary(&examined.problems))?;
     }

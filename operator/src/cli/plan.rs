@@ -137,7 +137,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Output::Text => plan_text::report(&report, args.lose_each),
     })?;
     if args.output == Output::Text {
-        input::print(&found, Output::Text);
+        input::complain(&found);
     }
     Ok(match is_negative {
         true => Exit::Negative,
@@ -237,8 +237,7 @@ fn side(args: &Args, sources: &[Arc<Source>], older: Option<&Loaded>) -> Result<
         _ => {
             let mut problems = examined.problems;
             problems.retain(is_wrong);
-            input::print(&problems, args.output);
-            Err(Exit::BadInput)
+            Err(input::refuse(&problems, args.output))
         }
     }
 }

@@ -76,7 +76,9 @@ fn fate(site: &SiteChange) -> String {
         Fate::Created => "created".to_owned(),
         Fate::Removed => "removed, with what waits in its queues".to_owned(),
         Fate::Started => "its broker starts".to_owned(),
-        Fate::Stopped => "its broker stops; everything but its pod is kept".to_owned(),
+        Fate::Stopped => {
+            "its broker stops, with what waits in its queues; the other objects are kept".to_owned()
+        }
         Fate::Kept if site.restarts.is_empty() => "no restart".to_owned(),
         Fate::Kept => {
             let reasons = site.restarts.iter().map(|reason| format!("{reason:?}"));

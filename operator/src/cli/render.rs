@@ -76,11 +76,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let loaded = match load(&sources, args.network.as_deref(), missing) {
         Ok(loaded) => loaded,
         Err(problems) => {
-            input::print(&problems, args.output);
-            return Ok(Exit::BadInput);
+            return Ok(input::refuse(&problems, args.output));
         }
     };
-    input::print(&loaded.problems, Output::Text);
+    input::complain(&loaded.problems);
     let unknown = |site: &&String| !loaded.network.sites.contains_key(site.as_str());
     if let Some(site) = args.site.iter().find(unknown) {
         let names: Vec<&str> = loaded.network.sites.keys().map(SiteName::as_str).collect();

@@ -1,7 +1,7 @@
 //! `causeway render --output-dir DIR`: the directories themselves, for brokers that run somewhere else.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use aws_lc_rs::rand;
 use base64::Engine as _;
@@ -30,6 +30,9 @@ enum DirError {
         "is there and does not come from `causeway render`: choose another folder, or empty it"
     )]
     Strange,
+    /// It cannot be looked into.
+    #[error("cannot be looked into: {0}")]
+    Unreadable(io::Error),
     /// A file cannot be written.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -50,9 +53,7 @@ pub(super) fn write(
     let sites: Vec<&SiteName> = network.sites.keys().filter(|site| wanted(site)).collect();
     for site in &sites {
         let directory = folder.join(site.as_str());
-        if !is_ours(&directory) {
-            return Err(FileError::at(&directory)(DirError::Strange).into());
-        }
+        check(&directory).map_err(FileError::at(&directory))?;
     }
     layout::make_folder(folder)?;
     let mut hashes = HashCache::new();
@@ -85,12 +86,16 @@ fn one(
     Ok(())
 }
 
-/// Whether a directory may be replaced: it is not there, or empty, or was written before.
-fn is_ours(directory: &Path) -> bool {
-    let is_empty = fs::read_dir(directory).map(|mut entries| entries.next().is_none());
-    match is_empty {
-        Ok(is_empty) => is_empty || fs::symlink_metadata(directory.join(DATA)).is_ok(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+/// A directory may be replaced when it is not there, or empty, or was written before.
+fn check(directory: &Path) -> Result<(), DirError> {
+    let mut entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(DirError::Unreadable(error)),
+    };
+    match entries.next().is_none() || fs::symlink_metadata(directory.join(DATA)).is_ok() {
+        true => Ok(()),
+        false => Err(DirError::Strange),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a document, and how that is shown: the source line marked, as a compiler does.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -142,9 +143,25 @@ impl Problem {
         [self.document.as_str(), self.path.as_str()]
             .into_iter()
             .filter(|part| !part.is_empty())
+            .map(printable)
             .collect::<Vec<_>>()
             .join(" ")
     }
+}
+
+/// Names from documents do what they like to nobody's terminal.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        match letter.is_control() {
+            true => shown.extend(letter.escape_default()),
+            false => shown.push(letter),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// `file:line:column: document path: reason (help)`.
@@ -158,9 +175,9 @@ impl fmt::Display for Problem {
         if !place.is_empty() {
             write!(formatter, ": {place}")?;
         }
-        write!(formatter, ": {}", self.reason)?;
+        write!(formatter, ": {}", printable(&self.reason))?;
         match &self.help {
-            Some(help) => write!(formatter, " ({help})"),
+            Some(help) => write!(formatter, " ({})", printable(help)),
             None => Ok(()),
         }
     }
@@ -182,8 +199,8 @@ impl fmt::Display for Shown<'_> {
         let place = problem.place();
         if problem.shows_source() {
             match place.is_empty() {
-                true => formatter.write_str(&problem.reason),
-                false => write!(formatter, "{place}: {}", problem.reason),
+                true => formatter.write_str(&printable(&problem.reason)),
+                false => write!(formatter, "{place}: {}", printable(&problem.reason)),
             }
         } else {
             let without_help = Problem {
@@ -213,7 +230,7 @@ impl Diagnostic for Shown<'_> {
         self.problem
             .help
             .as_ref()
-            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+            .map(|help| Box::new(printable(help)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {

@@ -64,8 +64,14 @@ pub fn collect(folder: &Path, bundle: &mut Bundle) -> anyhow::Result<()> {
             Some(files) => configuration(site, files, bundle)?,
             None => bundle.note(&format!("sites/{site}/config"), "there is none"),
         }
-        let log = tail(&folder.join("sites").join(site).join("broker.log"));
-        bundle.add_or_note(&format!("sites/{site}/broker.log"), log)?;
+        let place = format!("sites/{site}/broker.log");
+        match tail(&folder.join(&place)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => bundle.note(
+                &place,
+                "there is none: with `up -o json` brokers log to standard error",
+            ),
+            log => bundle.add_or_note(&place, log)?,
+        }
         let address = format!("127.0.0.1:{}", slots.ports(site)?.admin());
         for (path, name) in [("/status", "status.json"), ("/metrics", "metrics.txt")] {
             let page = http::get(&address, path, None, PATIENCE);

@@ -29,7 +29,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::events::Event;
 use self::plan::Plan;
@@ -62,7 +62,7 @@ pub struct Settings {
     pub output: Output,
 }
 
-/// Runs a network until Ctrl-C or SIGTERM.
+/// Runs a network until Ctrl-C, SIGTERM, or the end of its terminal.
 ///
 /// # Errors
 /// The machine does not let it: a taken port, a state folder in use, a file that cannot be written.
@@ -158,27 +158,42 @@ fn follow_signals(sender: Sender<Message>) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("following signals")?;
-    let (mut interrupt, mut terminate) = {
+    let (interrupt, terminate, hangup) = {
         let _guard = runtime.enter();
+        let hangup = (!outlives_terminal()).then(|| signal(SignalKind::hangup()));
         (
             signal(SignalKind::interrupt())?,
             signal(SignalKind::terminate())?,
+            hangup.transpose()?,
         )
     };
     thread::spawn(move || {
-        runtime.block_on(async {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                if sender.send(Message::Stop).is_err() {
-                    return;
-                }
+        let hung_up = async {
+            // A terminal that goes away may say so more than once, and is in no hurry.
+            if let Some(mut hangup) = hangup {
+                hangup.recv().await;
+                let _ = sender.send(Message::Stop);
             }
-        });
+        };
+        let (one, other) = (pass_on(interrupt, &sender), pass_on(terminate, &sender));
+        runtime.block_on(async { tokio::join!(one, other, hung_up) });
     });
     Ok(())
+}
+
+async fn pass_on(mut signal: Signal, sender: &Sender<Message>) {
+    while signal.recv().await.is_some() && sender.send(Message::Stop).is_ok() {}
+}
+
+/// Whether this process is to outlive its terminal: `nohup` has SIGHUP ignored.
+fn outlives_terminal() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit is that of signal 1.
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Follows the files in a thread of its own, since hashing passwords takes its time.

@@ -14,6 +14,8 @@ use crate::model::ListenerKind;
 
 /// What a failed change means for what runs.
 pub const KEPT: &str = "the old configuration stays in force";
+/// What a change comes to that a taken port keeps out.
+pub const KEPT_UNTIL_FREE: &str = "the old configuration stays in force until the port is free";
 
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
@@ -60,7 +62,7 @@ impl Reporter {
     /// Prints what is wrong with the documents.
     pub fn problems(&self, problems: &[Problem]) {
         match self.output {
-            Output::Text => input::print(problems, Output::Text),
+            Output::Text => input::complain(problems),
             Output::Json => {
                 for problem in problems {
                     match problem.severity {
@@ -85,7 +87,7 @@ impl Reporter {
                 errors.for_each(|problem| self.event(&Event::problem(problem).with_outcome(KEPT)))
             }
             Output::Text => {
-                input::print(problems, Output::Text);
+                input::complain(problems);
                 self.event(&Event::error(format!("the change is not applied: {KEPT}")));
             }
         }

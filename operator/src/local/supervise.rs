@@ -14,7 +14,7 @@ use super::poll::Poller;
 use super::ports::{self, PortError};
 use super::prepare::PrepareError;
 use super::progress::{self, Progress};
-use super::report::{KEPT, Reporter};
+use super::report::{KEPT, KEPT_UNTIL_FREE, Reporter};
 use super::state::StateFolder;
 use crate::cli::Output;
 use crate::client::view::StatusView;
@@ -22,13 +22,15 @@ use crate::documents::Problem;
 use crate::model::ListenerKind;
 
 const TICK: Duration = Duration::from_millis(20);
+/// How often a change is tried that a taken port keeps out.
+const AGAIN: Duration = Duration::from_secs(3);
 /// A broker ends by itself within its drain time; then it is killed, so that all is over within 5 s.
 const STOP_PATIENCE: Duration = Duration::from_secs(DRAIN_SECONDS);
 
 /// What the loop is told by other threads.
 #[derive(Debug)]
 pub enum Message {
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C, SIGTERM, or the terminal is gone.
     Stop,
     /// What a broker says.
     View {
@@ -60,7 +62,16 @@ pub struct Supervisor<'a> {
     held: BTreeMap<String, BTreeSet<u16>>,
     /// Sites that start when those have ended whose ports they are to have.
     waiting: BTreeMap<String, SitePlan>,
+    /// A change that a taken port keeps out.
+    refused: Option<Refused>,
     is_stopping: bool,
+}
+
+/// What the files mean, and nobody has done yet.
+struct Refused {
+    plan: Plan,
+    is_change: bool,
+    again: Instant,
 }
 
 impl<'a> Supervisor<'a> {
@@ -88,6 +99,7 @@ impl<'a> Supervisor<'a> {
             plan: None,
             held: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            refused: None,
             is_stopping: false,
         })
     }
@@ -181,6 +193,7 @@ impl<'a> Supervisor<'a> {
             }
             if !self.is_stopping {
                 self.start_waiting(now);
+                self.try_refused(now);
                 let events = self.progress.conclude();
                 self.report(events);
             }
@@ -194,6 +207,8 @@ impl<'a> Supervisor<'a> {
         if self.pollers.contains_key(&site.name) {
             return Ok(());
         }
+        // Told by nobody when `up` was killed before its brokers.
+        self.tell_lost(&site.name);
         let launch = Launch {
             config: self.folder.config(&site.name),
             log: self.folder.log(&site.name),
@@ -215,6 +230,10 @@ impl<'a> Supervisor<'a> {
     }
 
     fn handle(&mut self, message: Message) {
+        if !matches!(message, Message::View { .. }) {
+            // The files mean something else now.
+            self.refused = None;
+        }
         match message {
             Message::Stop => self.stop(),
             _ if self.is_stopping => {}
@@ -256,6 +275,21 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// A port that somebody else had may be free by now. Nothing is said again while it is not.
+    fn try_refused(&mut self, now: Instant) {
+        let Some(due) = self.refused.take_if(|refused| refused.again <= now) else {
+            return;
+        };
+        match self.apply(due.plan.clone(), due.is_change) {
+            Ok(()) => {}
+            Err(error) if error.is::<PortError>() => {
+                let again = now + AGAIN;
+                self.refused = Some(Refused { again, ..due });
+            }
+            Err(error) => self.reporter.event(&Event::error(format!("{error:#}"))),
+        }
+    }
+
     fn change(&mut self, plan: Plan, is_change: bool) {
         let running = self.plan.as_ref().map(|plan| plan.network.clone());
         let error = match running.filter(|network| *network != plan.network) {
@@ -266,13 +300,19 @@ impl<'a> Supervisor<'a> {
                 ))
                 .with_outcome(KEPT),
             ),
-            None => self.apply(plan, is_change).err().map(|error| {
+            None => self.apply(plan.clone(), is_change).err().map(|error| {
                 let event = Event::error(format!("{error:#}"));
                 // Ports are looked at before anything is changed.
-                match error.is::<PortError>() {
-                    true => event.with_outcome(KEPT),
-                    false => event,
+                if !error.is::<PortError>() {
+                    return event;
                 }
+                let again = Instant::now() + AGAIN;
+                self.refused = Some(Refused {
+                    plan,
+                    is_change,
+                    again,
+                });
+                event.with_outcome(KEPT_UNTIL_FREE)
             }),
         };
         if let Some(error) = error {
@@ -293,17 +333,26 @@ impl<'a> Supervisor<'a> {
                 // One that waits for this end comes back.
                 let is_left_dead = is_left_dead && !self.waiting.contains_key(&site);
                 self.progress.ended(&site, is_left_dead);
-                let lost = Lost::take(&self.folder.data(&site));
-                let after = lost.map(|lost| Event::Lost {
-                    site: site.clone(),
-                    messages: lost.messages,
-                    queues: lost.queues,
-                });
                 let why = is_failed_start.then(|| self.failed_start(&site, said));
-                self.reporter.event(&Event::Exit { site, status });
-                self.report(why.into_iter().chain(after).collect());
+                let exit = Event::Exit {
+                    site: site.clone(),
+                    status,
+                };
+                self.report([exit].into_iter().chain(why).collect());
+                self.tell_lost(&site);
             }
             Change::NotStarted { message } => self.reporter.event(&Event::error(message)),
+        }
+    }
+
+    /// What the last stop of a broker took with it.
+    fn tell_lost(&self, site: &str) {
+        if let Some(lost) = Lost::take(&self.folder.data(site)) {
+            self.reporter.event(&Event::Lost {
+                site: site.to_owned(),
+                messages: lost.messages,
+                queues: lost.queues,
+            });
         }
     }
 

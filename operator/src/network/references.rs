@@ -29,7 +29,8 @@ pub fn references(
 ) -> References {
     let mut found = all(name, spec, users, local);
     found.secrets.extend(found.of_one.iter().cloned());
-    found.of_one.retain(|secret| !is_own(name, secret, local));
+    let own = own(name, local);
+    found.of_one.retain(|secret| !own.contains(secret));
     found
 }
 
@@ -77,20 +78,16 @@ fn all(
     found
 }
 
-/// Whether a Secret is made here: nothing goes on while one of these cannot be read.
-fn is_own(network: &str, secret: &str, local: &BTreeSet<String>) -> bool {
+/// The Secrets that are made here: nothing goes on while one of these cannot be read.
+fn own(network: &str, local: &BTreeSet<String>) -> BTreeSet<String> {
     let of_site = |site: &String| {
         let parts = [Part::Keys, Part::Config];
-        parts
-            .map(|part| names::site_part(network, site, part))
-            .iter()
-            .any(|own| own == secret)
+        parts.map(|part| names::site_part(network, site, part))
     };
-    let of_network = [
-        names::network_keys(network),
-        names::development_authority(network),
-    ];
-    of_network.iter().any(|own| own == secret) || local.iter().any(of_site)
+    let mut own: BTreeSet<String> = local.iter().flat_map(of_site).collect();
+    own.insert(names::network_keys(network));
+    own.insert(names::development_authority(network));
+    own
 }
 
 fn note(found: &mut References, bundle: &BundleRef) {

@@ -25,5 +25,6 @@ pub use destination::{MAX_PARTS, MAX_SEGMENTS, parts};
 pub use error::{FrameError, Refusal};
 pub use first::First;
 pub use frame::{Decoded, Decoder, FrameRef, Limits};
+pub use send::NO_PATTERN;
 pub use session::{Session, Sink};
 pub use version::Version;

@@ -12,6 +12,9 @@ use super::version::Version;
 use crate::model::destination::is_pattern;
 use crate::model::{HeaderBlockBuf, Kind, MessageView, ReplyTo};
 
+/// Why the pattern of a subscription is no place to send to.
+pub const NO_PATTERN: &str = "a message cannot be sent to a wildcard";
+
 /// The headers of a SEND that are fields of a message.
 #[derive(Debug, Default)]
 struct Fields<'a> {
@@ -119,8 +122,7 @@ impl Session {
         }
         let parts = self.parts(destination, sink)?;
         if let Some((_, name)) = parts.iter().find(|(_, name)| is_pattern(name)) {
-            let problem = "a message cannot be sent to a wildcard";
-            return Err(Refusal::BadName(name.clone(), problem));
+            return Err(Refusal::BadName(name.clone(), NO_PATTERN));
         }
         for (kind, name) in &parts {
             sink.check_publish(*kind, name)?;

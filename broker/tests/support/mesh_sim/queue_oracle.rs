@@ -351,6 +351,8 @@ impl World {
             return;
         }
         record.accepted += 1;
+        // A broker remembers refusals with the messages that it has, so for each stay anew.
+        record.refusals.retain(|(owner, ..), _| *owner != at);
         record.learned.remove(&at);
         if credit == Credit::Learned {
             record.learned.insert(at);

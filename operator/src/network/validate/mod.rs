@@ -14,6 +14,7 @@ mod sites;
 mod tls;
 mod users;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_broker::config::Problem;
@@ -63,6 +64,7 @@ pub fn run(
         findings: Vec::new(),
         kept: None,
         keeps_certificates: false,
+        named: OnceCell::new(),
     };
     let sites = check.sites();
     let links = check.links();
@@ -157,6 +159,8 @@ struct Check<'a> {
     kept: Option<kept::InForce>,
     /// Links go on with certificates alone, since the passwords that are to come beside them are not there yet.
     keeps_certificates: bool,
+    /// Secrets that the documents name; made when the first one is missing.
+    named: OnceCell<BTreeSet<String>>,
 }
 
 impl Check<'_> {

@@ -119,9 +119,11 @@ impl Check<'_> {
         if declared.local_sites.is_some() {
             return None;
         }
-        let spec = &declared.network.spec;
-        let sites = spec.sites.iter().map(|site| site.name.clone()).collect();
-        let named = references(declared.name(), spec, &declared.users, &sites).secrets;
+        let named = self.named.get_or_init(|| {
+            let spec = &declared.network.spec;
+            let sites = spec.sites.iter().map(|site| site.name.clone()).collect();
+            references(declared.name(), spec, &declared.users, &sites).secrets
+        });
         let known = declared.secrets.keys();
         let free = known.filter(|name| !named.contains(*name));
         nearest(secret, free.map(String::as_str))
