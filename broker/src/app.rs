@@ -40,7 +40,7 @@ pub struct Options {
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// Signals that come within so long of the first one are the same wish.
-const ONE_ASKING: Duration = Duration::from_millis(300);
+pub const ONE_ASKING: Duration = Duration::from_millis(300);
 
 /// Validates a directory; what is in order and still not advisable is returned.
 ///

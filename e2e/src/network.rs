@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,15 +60,7 @@ impl Network {
         let slots = u16::try_from(document.sites.len())? + SPARE_SITES;
         let ports = Block::take(slots)?;
         std::fs::write(folder.path().join("network.yaml"), document.to_yaml())?;
-        let log = File::create(folder.path().join("up.log"))?;
-        let mut child = up_command(folder.path(), ports.base())?
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .context("starting causeway up")?;
-        let output = child.stdout.take().context("no standard output")?;
+        let (child, events) = spawn(folder.path(), ports.base(), arguments)?;
         let network = Self {
             _machine: machine,
             folder,
@@ -75,11 +68,27 @@ impl Network {
             child,
             is_stopped: false,
             slots,
-            events: Events::follow(BufReader::new(output)),
+            events,
             document,
         };
         network.wait_ready(0)?;
         Ok(network)
+    }
+
+    /// `kill -9` of `up`, with which its brokers end, and another `up` when they have.
+    ///
+    /// # Errors
+    /// They do not end in time, or the other one is not ready.
+    pub fn kill_up_and_start_again(&mut self) -> Result<()> {
+        process::end(&mut self.child);
+        let ports = self.ports.base()..self.ports.base() + ports::PER_SITE * self.slots;
+        wait::until("the brokers to end", wait::PATIENCE, || {
+            let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+            Ok(ports.clone().all(is_free).then_some(()))
+        })?;
+        (self.child, self.events) = spawn(self.folder.path(), self.ports.base(), &[])?;
+        self.wait_ready(0)?;
+        Ok(())
     }
 
     /// Waits for `ready` after a mark.
@@ -312,6 +321,17 @@ impl Network {
         self.stop()
     }
 
+    /// Ends the network with a signal that reaches it twice at once, as from a wrapper that passes it on.
+    ///
+    /// # Errors
+    /// It does not end in time, or with another exit code than 0.
+    pub fn stop_twice(self) -> Result<()> {
+        process::signal(i32::try_from(self.child.id())?, Signal::INT)?;
+        // The first one is not pending any more, so that there are two.
+        std::thread::sleep(Duration::from_millis(30));
+        self.end(Signal::INT)
+    }
+
     fn end(mut self, signal: Signal) -> Result<()> {
         let pid = i32::try_from(self.child.id())?;
         process::signal(pid, signal)?;
@@ -371,6 +391,21 @@ impl Drop for Network {
         // The brokers end with their parent.
         process::end(&mut self.child);
     }
+}
+
+/// Starts `up` and follows what it tells.
+fn spawn(folder: &Path, base_port: u16, arguments: &[&str]) -> Result<(Child, Events)> {
+    let mut log = File::options();
+    let log = log.append(true).create(true).open(folder.join("up.log"))?;
+    let mut child = up_command(folder, base_port)?
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .context("starting causeway up")?;
+    let output = child.stdout.take().context("no standard output")?;
+    Ok((child, Events::follow(BufReader::new(output))))
 }
 
 /// `causeway up` for a file `network.yaml` in a folder, its state beside it.

@@ -110,3 +110,22 @@ fn a_network_whose_terminal_is_closed_ends_as_with_ctrl_c() -> Result<()> {
     ensure!(lost(&events, "ie")? == (4, 3));
     Ok(())
 }
+
+#[test]
+fn ctrl_c_that_comes_twice_at_once_is_one_wish() -> Result<()> {
+    let network = Network::up(Document::new(Shape::Chain, &["ie", "uk"]))?;
+    fill(&network, "ie")?;
+    let events = network.events.clone();
+    network.stop_twice()?;
+    ensure!(lost(&events, "ie")? == (4, 3));
+    Ok(())
+}
+
+#[test]
+fn what_was_lost_with_a_killed_up_is_told_by_the_next_one() -> Result<()> {
+    let mut network = Network::up(Document::new(Shape::Chain, &["ie", "uk"]))?;
+    fill(&network, "ie")?;
+    network.kill_up_and_start_again()?;
+    ensure!(lost(&network.events, "ie")? == (4, 3));
+    network.stop()
+}

@@ -2,6 +2,8 @@
 
 mod offline;
 
+use std::time::{Duration, Instant};
+
 use causeway_operator::documents::Problem;
 use offline::{COUNTRIES, edited, lint_at};
 
@@ -367,14 +369,18 @@ fn l17_too_many_links_and_a_name_that_is_taken() {
     assert!(one(&taken, "L17").starts_with(expected));
 }
 
+/// Names that the documents use were once gathered for each Secret that is missing: it took more than a minute.
+const STATED: Duration = Duration::from_secs(1);
+
 #[test]
-fn a_network_with_more_links_than_there_may_be_is_not_searched_for_single_points() {
+fn a_mesh_of_as_many_sites_as_there_may_be_is_looked_through_at_once() {
     let mesh = chain(64).replace("Chain, order: ", "Mesh, ignored: ");
     let mesh = mesh.split(", ignored").next().expect("a part").to_owned() + "}\n";
-    assert_eq!(found(&mesh, "L02"), NONE);
+    let began = Instant::now();
     let problems = lint_at(&mesh, &[]);
-    assert!(
-        problems.iter().any(|one| one.reason.contains("2016 links")),
-        "{problems:#?}"
-    );
+    let took = began.elapsed();
+    println!("took {took:?}, stated {STATED:?}");
+    assert!(took < 5 * STATED, "it took {took:?}");
+    let is_named = |one: &Problem| one.reason.contains("2016 links");
+    assert!(problems.iter().any(is_named), "{problems:#?}");
 }

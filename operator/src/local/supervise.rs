@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use causeway_broker::app::ONE_ASKING;
 use causeway_broker::lost::Lost;
 
 use super::children::{Change, Children, Launch, LogTo};
@@ -64,7 +65,8 @@ pub struct Supervisor<'a> {
     waiting: BTreeMap<String, SitePlan>,
     /// A change that a taken port keeps out.
     refused: Option<Refused>,
-    is_stopping: bool,
+    /// When the end was asked for.
+    stopping: Option<Instant>,
 }
 
 /// What the files mean, and nobody has done yet.
@@ -100,7 +102,7 @@ impl<'a> Supervisor<'a> {
             held: BTreeMap::new(),
             waiting: BTreeMap::new(),
             refused: None,
-            is_stopping: false,
+            stopping: None,
         })
     }
 
@@ -188,10 +190,10 @@ impl<'a> Supervisor<'a> {
             for change in self.children.tick(now) {
                 self.note(change);
             }
-            if self.is_stopping && self.children.is_empty() {
+            if self.stopping.is_some() && self.children.is_empty() {
                 return;
             }
-            if !self.is_stopping {
+            if self.stopping.is_none() {
                 self.start_waiting(now);
                 self.try_refused(now);
                 let events = self.progress.conclude();
@@ -236,7 +238,7 @@ impl<'a> Supervisor<'a> {
         }
         match message {
             Message::Stop => self.stop(),
-            _ if self.is_stopping => {}
+            _ if self.stopping.is_some() => {}
             Message::View { site, view } => self.view(&site, &view),
             Message::Changed(plan, warnings) => {
                 self.reporter.problems(&warnings);
@@ -251,17 +253,19 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// The first time in order, the second time at once.
+    /// The first time in order, the second time at once. Wrappers such as `timeout` pass on what the terminal sends to all:
+    /// what comes together is one wish.
     fn stop(&mut self) {
-        let patience = if self.is_stopping {
-            Duration::ZERO
-        } else {
-            STOP_PATIENCE
+        let now = Instant::now();
+        let patience = match self.stopping {
+            None => STOP_PATIENCE,
+            Some(since) if now.duration_since(since) < ONE_ASKING => return,
+            Some(_) => Duration::ZERO,
         };
-        self.is_stopping = true;
+        self.stopping.get_or_insert(now);
         self.waiting.clear();
         self.pollers.clear();
-        self.children.stop_all(Instant::now(), patience);
+        self.children.stop_all(now, patience);
     }
 
     fn view(&mut self, site: &str, view: &StatusView) {
